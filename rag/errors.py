@@ -1,0 +1,62 @@
+"""Every error this product raises, in one tree.
+
+* RagError
+    * LetterError      a file that is no letter we can read or parse whole
+    * IndexStateError  an index that cannot be opened whole: ``IndexMissing``, ``IndexDamaged``, ``IndexMismatch``
+    * QuestionError    a question that cannot be asked
+    * ModelError       an embedding model that cannot be opened
+    * DataError        training or evaluation data not as expected
+    * PromptError      a prompt file that is missing or lacks a variable
+    * VerificationError  an answer that does not stand in the letter (a bug, never shown as an answer)
+"""
+
+from __future__ import annotations
+
+
+class RagError(Exception):
+    """What was found, what was expected, and what to do: one line, fit to show to a person."""
+
+    def __init__(self, found: str, expected: str = "", todo: str = "") -> None:
+        self.found, self.expected, self.todo = found, expected, todo
+        parts = [found, expected and f"expected {expected}", todo]
+        super().__init__("; ".join(part for part in parts if part))
+
+
+class LetterError(RagError):
+    """A file that cannot be read as a letter, or a letter that does not parse whole."""
+
+
+class IndexStateError(RagError):
+    """An index that cannot be opened whole."""
+
+
+class IndexMissing(IndexStateError):  # noqa: N818 (states, named as people say them)
+    """There is no index yet."""
+
+
+class IndexDamaged(IndexStateError):  # noqa: N818
+    """A file of the index is missing, cut short or altered."""
+
+
+class IndexMismatch(IndexStateError):  # noqa: N818
+    """The index was built by another version, parser or embedding model."""
+
+
+class QuestionError(RagError):
+    """A question that is empty or too long."""
+
+
+class ModelError(RagError):
+    """An embedding model that cannot be opened."""
+
+
+class DataError(RagError):
+    """Training or evaluation data that is not as expected."""
+
+
+class PromptError(RagError):
+    """A prompt file that is missing or lacks a variable."""
+
+
+class VerificationError(RagError):
+    """An answer that does not stand in the letter, to the character and the number."""

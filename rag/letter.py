@@ -1,0 +1,104 @@
+"""What a letter is: its text, its measures and sentences, each a slice of that text.
+
+All offsets are code points into :attr:`Letter.text`, the decoded source; a quote is always ``text[start:end]``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PREFACE, CLOSING = "前言", "结尾"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of code points ``[start, end)``."""
+
+    start: int
+    end: int
+
+    def of(self, text: str) -> str:
+        """Return the characters of ``text`` in this range."""
+        return text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measure 措施: the unit of chunking.
+
+    Attributes:
+        path: place in the letter's own numbering, e.g. ``三/(一)``, ``前言``.
+        section: the section heading above it, as written; empty when there is none.
+        heading: its own heading as written, with its number; empty when there is none.
+        start: first character, in code points of the letter's text.
+        end: one past the last character.
+        body: where the text after the heading starts.
+        sentences: the units of citation, in order; the heading is not among them.
+    """
+
+    path: str
+    section: str
+    heading: str
+    start: int
+    end: int
+    body: int
+    sentences: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One letter 复函.
+
+    Attributes:
+        id: short name, unique in an index.
+        text: the decoded source, unchanged.
+        sha256: of the source's bytes, hex.
+        source: the file it came from.
+        title: its title as written, else the subject.
+        subject: the proposal it answers (inside 《》), or empty.
+        addressee: 提案方, or empty.
+        issuer: 答复单位, or empty.
+        date: 成文日期 as ISO ``YYYY-MM-DD``, or empty.
+        number: 文号, or empty.
+        measures: in order of the text.
+        headings: section headings, which belong to no measure.
+        furniture: page furniture dropped by rule.
+        fields: where the metadata stands in the text, by the name of the attribute.
+    """
+
+    id: str
+    text: str
+    sha256: str
+    source: str
+    title: str
+    subject: str
+    addressee: str
+    issuer: str
+    date: str
+    number: str
+    measures: tuple[Measure, ...]
+    headings: tuple[Span, ...]
+    furniture: tuple[Span, ...]
+    fields: dict[str, Span]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, fit for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Letter:
+        """Build a letter from what :meth:`as_dict` gave."""
+        measures = tuple(
+            Measure(**{**m, "sentences": tuple(Span(**s) for s in m["sentences"])})
+            for m in data["measures"]
+        )
+        return cls(
+            **{
+                **data,
+                "measures": measures,
+                "headings": tuple(Span(**s) for s in data["headings"]),
+                "furniture": tuple(Span(**s) for s in data["furniture"]),
+                "fields": {name: Span(**s) for name, s in data["fields"].items()},
+            }
+        )

@@ -1,0 +1,310 @@
+"""Text to letter: numbering, measures, sentences, and who wrote to whom and when.
+
+A letter is read line by line. Lines of page furniture go; a line that opens with the next number of a numbering style
+(``一、`` ``(一)`` ``1.`` ``(1)`` ``①`` ``第一，`` ``一是``) opens a section or a measure. The outermost style of the letter makes
+its sections, the next style inside a section its measures; a letter with one style has measures only, and a letter
+with none has one measure a paragraph. Everything before is 前言, everything after 结尾.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from rag.errors import LetterError
+from rag.letter import CLOSING, PREFACE, Letter, Measure, Span
+from rag.metadata import Metadata, find_metadata, signoff_start
+from rag.read import Source
+from rag.text import fold
+
+PARSER_VERSION = 1
+
+_NUMERAL = "一二三四五六七八九十百"
+# From the outermost to the innermost; 一是 only numbers measures where nothing else does.
+STYLES: dict[str, re.Pattern[str]] = {
+    "一、": re.compile(rf"([{_NUMERAL}]{{1,4}})[、.](?=\S)"),
+    "(一)": re.compile(rf"[(]\s*([{_NUMERAL}]{{1,4}})\s*[)][、.,]?"),
+    "1.": re.compile(r"(\d{1,2})(?:[.、](?!\d)|[.、](?=\d{4}年))"),
+    "(1)": re.compile(r"[(](\d{1,2})[)][、.,]?"),
+    "①": re.compile(r"([①-⑳])"),
+    "第一": re.compile(rf"第([{_NUMERAL}]{{1,3}})[,、:是]"),
+    "一是": re.compile(rf"([{_NUMERAL}]{{1,3}})是"),
+}
+_FURNITURE = re.compile(
+    r"扫一扫|版权所有|ICP备|公网安备|网站标识码|网站地图|^[主承]办(?:单位)?\s*[::]|打印本页|关闭窗口|关闭本页|"
+    r"^(?:[【\[]?(?:打印|关闭|分享|收藏|纠错)[】\]]?\s*)+$|^附件下载|隐私声明|^联系我们|^分享到|^字[体号]\s*[::\[]|^上一篇|^下一篇|^当前位置|^(?:浏览|阅读|访问)(?:次数|量)|^首页\s*[>》]|"
+    r"^发布(?:时间|日期)\s*[::]|^(?:信息)?来源\s*[::]|^索引号|^[-=_—*·.\s]+$"
+)
+_CLOSING = re.compile(
+    r"下一步|下一阶段|今后|接下来|再次感谢|衷心感谢|最后,|感谢您?|诚挚|特此|专此|此复|以上(?:答复|意见|是|为)|综上|欢迎|"
+    r"(?:联系人|联系电话|联系方式)\s*[::]"
+)
+_END = re.compile(r"[。!?;！？；]+[”’」』》)）\]]*")
+_HEADING_LIMIT = 45
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A non-blank line, without the blanks around it; ``seen`` is its folded text."""
+
+    start: int
+    end: int
+    seen: str
+    style: str = ""
+    label: str = ""
+
+
+def parse(source: Source, letter_id: str | None = None) -> Letter:
+    """Parse one letter.
+
+    Args:
+        source: what :func:`rag.read.read` gave.
+        letter_id: defaults to the file's name without its suffix.
+
+    Raises:
+        LetterError: when a character of the letter belongs to no measure, heading or furniture, or to two.
+    """
+    text = source.text
+    lines, furniture = _lines(text)
+    if not lines:
+        raise LetterError(f"{source.name} holds nothing but page furniture", "the text of a letter")
+    lines = _number(lines)
+    meta = find_metadata(text, [Span(x.start, x.end) for x in lines])
+    measures, headings = _measures(text, lines, meta)
+    stem = PurePath(source.name).stem
+    letter = Letter(
+        id=letter_id or stem,
+        text=text,
+        sha256=source.sha256,
+        source=source.name,
+        title=meta.value(text, "title") or meta.value(text, "subject") or stem,
+        subject=meta.value(text, "subject"),
+        addressee=meta.value(text, "addressee"),
+        issuer=meta.value(text, "issuer"),
+        date=meta.date,
+        number=meta.value(text, "number"),
+        measures=tuple(measures),
+        headings=tuple(headings),
+        furniture=tuple(_outside(furniture, measures)),
+        fields=meta.spans,
+    )
+    check_coverage(letter)
+    return letter
+
+
+def check_coverage(letter: Letter) -> None:
+    """Check that every non-blank character belongs to exactly one measure, heading or piece of furniture.
+
+    Raises:
+        LetterError: naming the letter, the share covered and the first character that is not covered once.
+    """
+    count = bytearray(len(letter.text))
+    for span in (*letter.measures, *letter.headings, *letter.furniture):
+        for i in range(span.start, span.end):
+            count[i] += 1
+    wrong = [i for i, c in enumerate(letter.text) if not c.isspace() and count[i] != 1]
+    if wrong:
+        solid = sum(not c.isspace() for c in letter.text)
+        near = letter.text[wrong[0] : wrong[0] + 20].split("\n")[0]
+        raise LetterError(
+            f"{letter.source}: {100 - 100 * len(wrong) / solid:.1f}% of the text was understood, "
+            f"not “{near}” at character {wrong[0]}",
+            "100%",
+        )
+
+
+def sentences(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield the sentences of ``text[start:end]``: they end in 。!?; of either width, or with the line."""
+    for line in re.finditer(r"[^\n]+", text[start:end]):
+        at = line.start() + start
+        stop = line.end() + start
+        while at < stop:
+            mark = _END.search(text, at, stop)
+            cut = mark.end() if mark else stop
+            piece = text[at:cut]
+            solid = piece.strip()
+            if solid:
+                head = at + len(piece) - len(piece.lstrip())
+                yield Span(head, head + len(solid))
+            at = cut
+
+
+def _lines(text: str) -> tuple[list[_Line], list[Span]]:
+    lines: list[_Line] = []
+    furniture: list[Span] = []
+    folded = fold(text)
+    for match in re.finditer(r"[^\n]+", text):
+        raw = match[0]
+        solid = raw.strip()
+        if not solid:
+            continue
+        start = match.start() + len(raw) - len(raw.lstrip())
+        end = start + len(solid)
+        if _FURNITURE.search(solid) and len(solid) < 200:
+            furniture.append(Span(start, end))
+        else:
+            lines.append(_Line(start, end, folded[start:end]))
+    return lines, furniture
+
+
+def _number(lines: Sequence[_Line]) -> list[_Line]:
+    """Mark the lines that open with a number that follows the last one of its style, or with the first."""
+    last: dict[str, int] = {}
+    marked: list[_Line] = []
+    for line in lines:
+        style, label, value = _marker(line.seen)
+        if style and (value == 1 or value in range(last.get(style, 99) + 1, last.get(style, 99) + 4)):
+            last[style] = value
+            for inner in list(STYLES)[list(STYLES).index(style) + 1 :]:
+                last.pop(inner, None)
+            line = _Line(line.start, line.end, line.seen, style, label)  # noqa: PLW2901
+        marked.append(line)
+    return marked
+
+
+def _marker(seen: str) -> tuple[str, str, int]:
+    for style, pattern in STYLES.items():
+        if match := pattern.match(seen):
+            return style, _label(style, match[1]), _value(match[1])
+    return "", "", 0
+
+
+def _label(style: str, number: str) -> str:
+    return {"一、": "{}", "(一)": "({})", "1.": "{}", "(1)": "({})", "①": "{}"}.get(
+        style, style.replace("一", "{}")
+    ).format(number)
+
+
+def _value(number: str) -> int:
+    if number.isdigit() and number.isascii():
+        return int(number)
+    if "①" <= number <= "⑳":
+        return ord(number) - ord("①") + 1
+    tens, found, units = number.rpartition("十")
+    digits = "零一二三四五六七八九"
+    if not found:
+        return digits.find(number)
+    return 10 * (digits.find(tens) if tens else 1) + (digits.find(units) if units else 0)
+
+
+def _measures(
+    text: str, lines: Sequence[_Line], meta: Metadata
+) -> tuple[list[Measure], list[Span]]:
+    outer = _outermost(lines)
+    first = next((i for i, x in enumerate(lines) if x.style == outer), None) if outer else None
+    if first is None:
+        first = _after_opening(lines, meta)
+        outer = ""
+    last = _closing(lines, first, meta)
+    blocks = [("", PREFACE, lines[:first], 0)] if first else []
+    headings: list[Span] = []
+    if outer:
+        blocks += _numbered(text, lines[first:last], outer, headings)
+    else:
+        blocks += [("", f"第{n}段", [x], 0) for n, x in enumerate(lines[first:last], 1)]
+    if last < len(lines):
+        blocks.append(("", CLOSING, lines[last:], 0))
+    return list(_unique(_measure(text, *block) for block in blocks)), headings
+
+
+def _outside(furniture: Iterable[Span], measures: Sequence[Measure]) -> Iterator[Span]:
+    """Furniture between two lines of a measure belongs to its extent, though to none of its sentences."""
+    for span in furniture:
+        if not any(m.start <= span.start < m.end for m in measures):
+            yield span
+
+
+_Block = tuple[str, str, Sequence[_Line], int]
+
+
+def _outermost(lines: Iterable[_Line]) -> str:
+    counts = {style: 0 for style in STYLES}
+    for line in lines:
+        if line.style:
+            counts[line.style] += 1
+    return next((style for style, n in counts.items() if n > 1), "")
+
+
+def _numbered(
+    text: str, lines: Sequence[_Line], outer: str, headings: list[Span]
+) -> Iterator[_Block]:
+    """Cut the numbered part into measures; section headings that stand alone go to ``headings``."""
+    starts = [i for i, x in enumerate(lines) if x.style == outer] + [len(lines)]
+    for begin, stop in zip(starts, starts[1:], strict=False):
+        section, inside = lines[begin], lines[begin + 1 : stop]
+        inner = _inner(inside, outer)
+        if not inner:
+            yield "", section.label, lines[begin:stop], _heading_end(text, lines[begin:stop])
+            continue
+        name = text[section.start : section.end]
+        cuts = [i for i, x in enumerate(inside) if x.style == inner] + [len(inside)]
+        if cuts[0] or len(name) > 2 * _HEADING_LIMIT:
+            opening = lines[begin : begin + 1 + cuts[0]]
+            yield "", section.label, opening, _heading_end(text, opening)
+            name = text[section.start : _heading_end(text, opening) or section.end].strip()
+        else:
+            headings.append(Span(section.start, section.end))
+        for a, b in zip(cuts, cuts[1:], strict=False):
+            block = inside[a:b]
+            yield name, f"{section.label}/{block[0].label}", block, _heading_end(text, block)
+
+
+def _inner(lines: Sequence[_Line], outer: str) -> str:
+    """The style that numbers the measures of a section: the outermost one in it that is no 一是."""
+    order = list(STYLES)
+    styles = [s for s in order[order.index(outer) + 1 :] if s != "一是"]
+    return next((s for s in styles if sum(x.style == s for x in lines) > 1), "") or next(
+        (s for s in styles[:1] if any(x.style == s for x in lines)), ""
+    )
+
+
+def _heading_end(text: str, lines: Sequence[_Line]) -> int:
+    """Where the heading of a measure ends: its first short sentence, or its first line when that is short."""
+    line = lines[0]
+    own_line = text[line.start : line.end]
+    if mark := re.search(r"[。:：](?!\S{0,2}$)", own_line):
+        if mark.end() <= _HEADING_LIMIT:
+            return line.start + mark.end()
+        return line.start
+    if len(own_line) <= _HEADING_LIMIT and len(lines) > 1:
+        return line.end
+    return line.start
+
+
+def _measure(text: str, section: str, path: str, lines: Sequence[_Line], body: int) -> Measure:
+    start, end = lines[0].start, lines[-1].end
+    body = max(body, start)
+    found = tuple(s for x in lines for s in sentences(text, max(x.start, body), x.end))
+    return Measure(path, section, text[start:body].strip(), start, end, body, found)
+
+
+def _unique(measures: Iterable[Measure]) -> Iterator[Measure]:
+    """Give a path that comes again (numbering that restarts in an annex) a ``#2``."""
+    seen: dict[str, int] = {}
+    for m in measures:
+        seen[m.path] = n = seen.get(m.path, 0) + 1
+        path = m.path if n == 1 else f"{m.path}#{n}"
+        yield Measure(path, m.section, m.heading, m.start, m.end, m.body, m.sentences)
+
+
+def _after_opening(lines: Sequence[_Line], meta: Metadata) -> int:
+    """In a letter without numbers: the first line after the salutation and the line that says 收悉."""
+    opening = [
+        i
+        for i, x in enumerate(lines[:12])
+        if "收悉" in x.seen or x.start == getattr(meta.spans.get("addressee"), "start", -1)
+    ]
+    return min(opening[-1] + 1, len(lines)) if opening else 0
+
+
+def _closing(lines: Sequence[_Line], first: int, meta: Metadata) -> int:
+    """The first line of the closing: after the last number, a line like 下一步…, 感谢…; else the sign-off."""
+    numbered = max((i for i, x in enumerate(lines) if x.style and x.style != "一是"), default=first)
+    sign = next((i for i, x in enumerate(lines) if x.start >= signoff_start(meta)), len(lines))
+    at = max(sign, numbered + 1)
+    for i in range(max(numbered, first) + 1, sign):
+        if _CLOSING.match(lines[i].seen):
+            return i
+    return min(at, len(lines))

@@ -1,0 +1,35 @@
+"""Settings: environment variables with the prefix ``RAG_``, or a ``.env`` file in the working folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BUNDLED_MODEL = Path(__file__).parent / "models" / "embedder"
+
+
+class Settings(BaseSettings):
+    """All settings; each is read from ``RAG_`` and its name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RAG_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    seeds_dir: Path = Field(Path("seeds"), description="folder that holds the letters")
+    index_dir: Path = Field(Path("index"), description="folder that holds what the program built")
+    prompts_dir: Path | None = Field(None, description="your own prompts; default: those shipped")
+    embedding_model: str = Field(
+        str(BUNDLED_MODEL), description="sentence-transformers model: hub name or folder"
+    )
+    lexicon: Path | None = Field(
+        None, description="JSON file {everyday word: [official words]} added when searching"
+    )
+    top_k: int = Field(5, ge=1, le=50, description="measures looked at for an answer")
+    min_confidence: float = Field(
+        0.5, ge=0, le=1, description="answers below this are refused (probability)"
+    )
+    max_question_chars: int = Field(2000, ge=1, description="longest question, in characters")
+    host: str = Field("127.0.0.1", description="address the HTTP service binds to")
+    port: int = Field(8000, ge=0, le=65535, description="port of the HTTP service; 0 picks one")

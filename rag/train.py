@@ -1,0 +1,215 @@
+"""Train the bundled embedding model with sentence-transformers (needs the ``train`` extra).
+
+The model is a static embedding: one vector a tokenizer piece, averaged and set to unit length. It learns from pairs
+(question → passage, question → sentence, title → body, neighbouring sentences, Chinese ↔ English) with in-batch
+negatives, one source a batch. Two CPU cores train it in about a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import DataError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+Pair = tuple[str, str]
+
+HAN_PIECES, OTHER_PIECES, DIMENSION = 34_000, 14_000, 256
+_SENTENCE = re.compile(r"[^。！？!?；;\n]{4,}[。！？!?；;]?")
+_HAN = re.compile(r"[㐀-鿿]+")
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON Lines file, gzipped or not."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def load_sources(data: Path, seed: int = 7) -> dict[str, list[Pair]]:
+    """Read every training source under ``data``; each becomes one dataset whose batches are not mixed.
+
+    Args:
+        data: folder with ``train/``, ``rc/`` and ``authored/`` (see the model card for the files).
+        seed: of the shuffle and the sampling.
+
+    Raises:
+        DataError: when the folder holds no training file.
+    """
+    train = data / "train"
+    if not any(train.glob("*.jsonl.gz")):
+        raise DataError(
+            f"no training files in {train}", "JSON Lines named pairs_*, plain_*, zhen_* (.jsonl.gz)"
+        )
+    rng = random.Random(seed)  # noqa: S311 (sampling, not secrets)
+    sources: dict[str, list[Pair]] = {}
+    for path in sorted(train.glob("pairs_*.jsonl.gz")):
+        name = path.name.removesuffix(".jsonl.gz")
+        pairs = [(r["q"], r["p"][:600]) for r in rows(path)]
+        sources[name] = pairs * (1 if "laws" in name else 3)
+        if "laws" in name or "csl" in name or "wiki" in name or "policy" in name:
+            sources[name + "_sentence"] = [
+                (q, rng.choice(_SENTENCE.findall(p) or [p])) for q, p in pairs
+            ]
+    for path in sorted((data / "rc").glob("rctrain_*.jsonl.gz")):
+        name = path.name.removesuffix(".jsonl.gz")
+        sources[name] = [
+            (r["question"], sentence_at(r["context"], r["answers"][0]["start"])) for r in rows(path)
+        ] * 3
+    for path in sorted(train.glob("plain_*.jsonl.gz")):
+        near = list(neighbours(r["t"] for r in rows(path)))
+        sources[path.name.removesuffix(".jsonl.gz")] = rng.sample(near, min(len(near), 120_000))
+    for path in sorted(train.glob("zhen_*.jsonl.gz")):
+        name = path.name.removesuffix(".jsonl.gz")
+        pairs = [(r["zh"], r["en"]) for r in rows(path)]
+        sources[name] = pairs * (1 if "cedict" in name or "pydocs" in name else 3)
+    taught = [(r["q"], r["p"]) for p in sorted((data / "authored").glob("*.jsonl")) for r in rows(p)]
+    if taught:
+        sources["authored"] = taught * 8
+    for pairs in sources.values():
+        rng.shuffle(pairs)
+    return sources
+
+
+def sentence_at(text: str, offset: int) -> str:
+    """Return the sentence of ``text`` that holds the character at ``offset``."""
+    return next((m[0] for m in _SENTENCE.finditer(text) if m.start() <= offset < m.end()), text)
+
+
+def neighbours(texts: Iterable[str]) -> Iterator[Pair]:
+    """Yield each sentence with the one that follows it."""
+    for text in texts:
+        found = [s for s in _SENTENCE.findall(text) if len(s) > 8]
+        yield from zip(found, found[1:], strict=False)
+
+
+def train_tokenizer(sources: dict[str, list[Pair]], seed: int = 7) -> Tokenizer:
+    """Train a Unigram tokenizer: Han pieces of up to four characters, pieces of other scripts of up to sixteen.
+
+    The two vocabularies are trained apart and joined; runs of text never mix scripts, so they do not compete.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    rng = random.Random(seed)  # noqa: S311
+    han: list[str] = []
+    other: list[str] = []
+    for name, pairs in sources.items():
+        for text in (t for pair in rng.sample(pairs, min(len(pairs), 40_000)) for t in pair):
+            han += _HAN.findall(text)
+            if name.startswith("zhen"):
+                other.append(_HAN.sub(" ", text))
+    vocabulary: list[tuple[str, float]] = [("<unk>", 0.0)]
+    seen = {"<unk>"}
+    for texts, size, longest in ((han, HAN_PIECES, 4), (other, OTHER_PIECES, 16)):
+        part = _blank_tokenizer(Tokenizer(models.Unigram()), normalizers, pre_tokenizers)
+        part.train_from_iterator(
+            texts,
+            trainers.UnigramTrainer(
+                vocab_size=size,
+                max_piece_length=longest,
+                special_tokens=["<unk>"],
+                unk_token="<unk>",  # noqa: S106 (a token of text)
+                show_progress=False,
+            ),
+        )
+        learned = json.loads(part.to_str())["model"]["vocab"]
+        vocabulary += [(p, s) for p, s in learned if p not in seen]
+        seen.update(p for p, _ in learned)
+    joined = Tokenizer(models.Unigram(vocabulary, unk_id=0))
+    return _blank_tokenizer(joined, normalizers, pre_tokenizers)
+
+
+def _blank_tokenizer(tokenizer: Tokenizer, normalizers: Any, pre_tokenizers: Any) -> Tokenizer:
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.UnicodeScripts(),
+        ]
+    )
+    return tokenizer
+
+
+def train_embedder(
+    data: Path,
+    out: Path,
+    *,
+    epochs: float = 2,
+    batch_size: int = 1024,
+    learning_rate: float = 0.2,
+    start: Path | None = None,
+) -> SentenceTransformer:
+    """Train the static embedding and save it in sentence-transformers format.
+
+    Args:
+        data: the training data (see :func:`load_sources`).
+        out: folder to write; ``README.md`` there (the model card) is kept.
+        epochs: passes over the data.
+        batch_size: pairs a batch; all others of the batch are negatives.
+        learning_rate: peak, in the units of Adam on averaged vectors.
+        start: a model folder to continue from, instead of a new tokenizer and table.
+    """
+    from datasets import Dataset
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+
+    sources = load_sources(data)
+    if start:
+        model = SentenceTransformer(str(start), device="cpu").float()
+    else:
+        table = StaticEmbedding(train_tokenizer(sources), embedding_dim=DIMENSION)
+        model = SentenceTransformer(modules=[table, Normalize()], device="cpu")
+    loss = MultipleNegativesRankingLoss(
+        model, scale=20.0, directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction"
+    )
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(out / "run"),
+        num_train_epochs=epochs,
+        per_device_train_batch_size=batch_size,
+        learning_rate=learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=50,
+        seed=7,
+        logging_steps=100,
+        save_strategy="no",
+        report_to="none",
+        use_cpu=True,
+        dataloader_drop_last=False,
+    )
+    SentenceTransformerTrainer(
+        model=model,
+        args=arguments,
+        train_dataset={
+            name: Dataset.from_dict({"anchor": [a for a, _ in pairs], "positive": [b for _, b in pairs]})
+            for name, pairs in sources.items()
+        },
+        loss=loss,
+    ).train()
+    save(model, out)
+    return model
+
+
+def save(model: SentenceTransformer, out: Path) -> None:
+    """Save in half precision, leaving the model card of the folder as it is."""
+    card = out / "README.md"
+    text = card.read_text(encoding="utf-8") if card.exists() else None
+    model.half().save_pretrained(str(out), create_model_card=False)
+    if text is not None:
+        card.write_text(text, encoding="utf-8")
