@@ -1,0 +1,172 @@
+"""Text to vectors, with the bundled static model (no torch) or any sentence-transformers model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rag.errors import ModelError
+from rag.text import simplify
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Vectors = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+_STATIC = [("StaticEmbedding", 0), ("Normalize", 1)]
+
+
+class Embedder(Protocol):
+    """What the index needs of a model.
+
+    Attributes:
+        name: hub name or folder, as configured.
+        fingerprint: changes when the model does.
+        dimension: length of a vector.
+    """
+
+    name: str
+    fingerprint: str
+    dimension: int
+
+    def passages(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts of letters: shape ``(len(texts), dimension)``, float32, unit length."""
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        """Embed questions: shape ``(len(texts), dimension)``, float32, unit length."""
+
+
+class StaticEmbedder:
+    """A sentence-transformers ``StaticEmbedding`` + ``Normalize`` model, opened with numpy and tokenizers alone.
+
+    The table is memory-mapped, so opening it costs nothing but the tokenizer.
+    """
+
+    def __init__(self, folder: Path, name: str = "") -> None:
+        self.name = name or str(folder)
+        self.folder = folder
+        self.table = _map_table(folder / "model.safetensors")
+        self.dimension = self.table.shape[1]
+        self.fingerprint = fingerprint(folder)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, opened when the first text comes."""
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+
+    def pieces(self, texts: Sequence[str]) -> list[Ids]:
+        """Return the piece numbers of each text, without special pieces."""
+        simple = [simplify(t) for t in texts]
+        found = self.tokenizer.encode_batch_fast(simple, add_special_tokens=False)
+        return [np.asarray(e.ids, dtype=np.int64) for e in found]
+
+    def passages(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts: the mean of their pieces' rows at unit length; zero for a text without pieces."""
+        out = np.zeros((len(texts), self.dimension), np.float32)
+        for row, ids in zip(out, self.pieces(texts), strict=True):
+            if len(ids):
+                row[:] = self.rows(ids).mean(axis=0)
+                row /= np.linalg.norm(row) or 1.0
+        return out
+
+    queries = passages
+
+    def rows(self, ids: Ids) -> Vectors:
+        """Return the rows of the table: shape ``(len(ids), dimension)``, float32."""
+        return self.table[ids].astype(np.float32)
+
+
+class SentenceTransformerEmbedder:
+    """Any other sentence-transformers model; its ``query`` and ``passage`` prompts are used where it has them."""
+
+    def __init__(self, name: str) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            self.model: Any = SentenceTransformer(name)
+        except Exception as error:
+            raise ModelError(
+                f"the embedding model {name!r} cannot be opened ({str(error).splitlines()[0]})",
+                "a sentence-transformers model: a hub name or a folder",
+                "set RAG_EMBEDDING_MODEL, or unset it for the bundled model",
+            ) from error
+        self.name = name
+        self.dimension = int(self.model.get_embedding_dimension())
+        folder = Path(name)
+        self.fingerprint = (
+            fingerprint(folder) if folder.is_dir() else hashlib.sha256(name.encode()).hexdigest()
+        )
+
+    def _encode(self, texts: Sequence[str], prompts: tuple[str, ...]) -> Vectors:
+        prompt = next((self.model.prompts[p] for p in prompts if self.model.prompts.get(p)), None)
+        found: Vectors = self.model.encode(
+            list(texts), prompt=prompt, normalize_embeddings=True, show_progress_bar=False
+        )
+        return found.astype(np.float32)
+
+    def passages(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts of letters, with the model's passage prompt."""
+        return self._encode(texts, ("passage", "document"))
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        """Embed questions, with the model's query prompt."""
+        return self._encode(texts, ("query",))
+
+
+def open_embedder(name: str) -> StaticEmbedder | SentenceTransformerEmbedder:
+    """Open a model: a static one from a folder without torch, any other with sentence-transformers.
+
+    Raises:
+        ModelError: when it cannot be opened.
+    """
+    folder = Path(name)
+    if folder.is_dir() and _is_static(folder):
+        return StaticEmbedder(folder, name)
+    return SentenceTransformerEmbedder(name)
+
+
+def fingerprint(folder: Path) -> str:
+    """Identify a model by its files: names, sizes, and 64 blocks of 4 KiB spread over each."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".md"):
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder).as_posix()} {size}\n".encode())
+        with path.open("rb") as file:
+            for at in sorted({min(size, i * size // 64) for i in range(64)}):
+                file.seek(at)
+                digest.update(file.read(4096))
+    return digest.hexdigest()
+
+
+def _is_static(folder: Path) -> bool:
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    kinds = [(m["type"].rpartition(".")[2], m["idx"]) for m in modules]
+    return kinds == _STATIC and (folder / "model.safetensors").is_file()
+
+
+def _map_table(path: Path) -> npt.NDArray[Any]:
+    """Map ``embedding.weight`` of a safetensors file (8 bytes of length, a JSON header, the data)."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            entry = json.loads(file.read(length))["embedding.weight"]
+        kind = {"F16": np.float16, "F32": np.float32}[entry["dtype"]]
+        offset = 8 + length + entry["data_offsets"][0]
+        return np.memmap(path, kind, "r", offset, tuple(entry["shape"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{path} is no static embedding ({error})", "a safetensors file with embedding.weight"
+        ) from error

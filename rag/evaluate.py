@@ -1,0 +1,105 @@
+"""Measure retrieval on a BEIR-style folder, and answers on a file of questions."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rag.embed import Embedder
+from rag.errors import DataError
+from rag.index import Index, update
+from rag.letter import Letter, Measure
+from rag.parse import sentences
+from rag.rank import search
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """Read a JSON Lines file.
+
+    Raises:
+        DataError: naming the file and the line that is no JSON object.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error})", "a JSON Lines file in UTF-8") from error
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise DataError(f"line {number} of {path} is not a JSON object", "one object a line")
+        found.append(row)
+    return found
+
+
+def evaluate_beir(folder: Path, embedder: Embedder) -> dict[str, float]:
+    """Index a corpus as letters of one measure and rank it for every query.
+
+    Args:
+        folder: ``corpus.jsonl`` and ``queries.jsonl`` (``{"id", "text"}``), ``qrels.tsv`` (header; query, passage, 1).
+        embedder: the model.
+
+    Returns:
+        ``ndcg@10``, ``recall@1``, ``recall@10`` and ``mrr@10``, each in [0, 1], means over the queries with a judgement.
+    """
+    corpus = json_lines(folder / "corpus.jsonl")
+    queries = json_lines(folder / "queries.jsonl")
+    relevant = _judgements(folder / "qrels.tsv")
+    with tempfile.TemporaryDirectory() as scratch:
+        letters = [_passage(str(row["id"]), str(row["text"])) for row in corpus]
+        update(Path(scratch), letters, embedder)
+        index = Index.open(Path(scratch), embedder)
+        ranked = {
+            str(q["id"]): [h.letter.id for h in search(index, str(q["text"]), k=10)]
+            for q in queries
+            if str(q["id"]) in relevant
+        }
+    return retrieval_scores(ranked, relevant)
+
+
+def retrieval_scores(
+    ranked: dict[str, list[str]], relevant: dict[str, set[str]]
+) -> dict[str, float]:
+    """Score rankings against judgements (binary gains; nDCG's ideal has all relevant passages first)."""
+    rows = [_one(found[:10], relevant[q]) for q, found in ranked.items()]
+    names = ("ndcg@10", "recall@1", "recall@10", "mrr@10")
+    return {n: round(sum(r[i] for r in rows) / max(1, len(rows)), 4) for i, n in enumerate(names)}
+
+
+def _one(found: Sequence[str], relevant: set[str]) -> tuple[float, float, float, float]:
+    hits = [i for i, name in enumerate(found) if name in relevant]
+    gain = sum(1 / math.log2(i + 2) for i in hits)
+    ideal = sum(1 / math.log2(i + 2) for i in range(min(10, len(relevant))))
+    first = sum(i == 0 for i in hits) / len(relevant)
+    return gain / ideal, first, len(hits) / len(relevant), 1 / (hits[0] + 1) if hits else 0.0
+
+
+def _judgements(path: Path) -> dict[str, set[str]]:
+    relevant: dict[str, set[str]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()[1:]
+    except OSError as error:
+        raise DataError(f"{path} cannot be read", "qrels.tsv with a header line") from error
+    for line in lines:
+        query, passage, grade = line.split("\t")
+        if int(grade) > 0:
+            relevant.setdefault(query, set()).add(passage)
+    return relevant
+
+
+def _passage(name: str, text: str) -> Letter:
+    """A letter of one measure, for a passage of a public corpus."""
+    found = tuple(sentences(text, 0, len(text)))
+    measure = Measure("第1段", "", "", 0, len(text), 0, found)
+    return Letter(
+        name, text, name, name, name, "", "", "", "", "", (measure,), (), (), {}
+    )
