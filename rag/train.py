@@ -213,3 +213,39 @@ def save(model: SentenceTransformer, out: Path) -> None:
     model.half().save_pretrained(str(out), create_model_card=False)
     if text is not None:
         card.write_text(text, encoding="utf-8")
+
+
+_PLACE = re.compile(
+    r"\b(?:city|county|prefecture|province|district|town|township|municipality|capital|region|banner|university|"
+    r"college|institute|river|lake|mountain|island|country|republic|state|peninsula|company|airport|temple)\b",
+    re.IGNORECASE,
+)
+
+
+def train_lexicon(data: Path, out: Path) -> dict[str, int]:
+    """Sort the headwords of a Chinese–English dictionary into names of places and bodies, and common words.
+
+    A headword whose gloss opens with a capital and speaks of a city, county, university … is a name; one whose
+    gloss opens in lower case is a common word. Written as ``names.txt.gz`` and ``common.txt.gz``, one a line.
+
+    Args:
+        data: the training data; ``train/zhen_cedict.jsonl.gz`` is read (CC-CEDICT, CC BY-SA 4.0).
+        out: folder to write to.
+
+    Returns:
+        How many of each.
+    """
+    found: dict[str, set[str]] = {"names": set(), "common": set()}
+    for row in rows(data / "train" / "zhen_cedict.jsonl.gz"):
+        word, gloss = row["zh"], row["en"]
+        if _HAN.fullmatch(word) and 2 <= len(word) <= 8:
+            if gloss[:1].isupper() and _PLACE.search(gloss):
+                found["names"].add(word)
+            elif gloss[:1].islower() and len(word) <= 4:
+                found["common"].add(word)
+    found["names"] -= found["common"]
+    out.mkdir(parents=True, exist_ok=True)
+    for name, words in found.items():
+        text = "\n".join(["", *sorted(words), ""])
+        (out / f"{name}.txt.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    return {name: len(words) for name, words in found.items()}

@@ -1,0 +1,84 @@
+"""Which words are names of places and bodies, and which are common words.
+
+The two lists are package data, made by ``rag train lexicon`` (see ``rag/data/README.md``).
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from functools import lru_cache
+from pathlib import Path
+
+_DATA = Path(__file__).parent / "data"
+_LONGEST = 8
+
+# What a name of a place or a body ends in; the weak ones also end plain nouns.
+_STRONG = "市|县|区|省|州|镇|乡|村|湖|江|河|大学|学院|街道|中学|小学|一中|新区|开发区|机场"
+_WEAK = "学校|医院|公司|集团|小区|社区|公园|广场|中心|产业园|基地|委员会|研究院"
+_SUFFIXED = re.compile(rf"[㐀-鿿]{{2,8}}?(?:{_STRONG}|{_WEAK})(?![场民政级域村道线灯口镇流长委属内里])")
+_ENDING = re.compile(rf"(?:{_STRONG}|{_WEAK})$")
+_STRONG_ENDING = re.compile(rf"(?:{_STRONG})$")
+_CUT = re.compile(r"[的在和与跟及了是有由到从请问吗呢哪几这那各每所个去被把给向对为来帮让叫我你您他她它们全本该某多少]")
+
+
+@lru_cache(maxsize=2)
+def _load(name: str) -> frozenset[str]:
+    return frozenset(gzip.decompress((_DATA / f"{name}.txt.gz").read_bytes()).decode().split())
+
+
+def is_common(word: str) -> bool:
+    """Say whether ``word`` (Simplified) is a common word."""
+    return word in _load("common")
+
+
+def is_name(word: str) -> bool:
+    """Say whether ``word`` (Simplified) is the name of a place or a body."""
+    return word in _load("names")
+
+
+def names(folded: str) -> list[str]:
+    """Return the names of places and bodies in a folded question: known ones, and unknown ones by their ending."""
+    found = _known(folded)
+    for run in re.findall(r"[㐀-鿿]+", folded):
+        for part in _CUT.split(run):
+            for match in _SUFFIXED.finditer(part):
+                name = _unknown(match[0])
+                if name and not any(name in f or f.endswith(name) for f in found):
+                    found.append(name)
+    return found
+
+
+def _known(folded: str) -> list[str]:
+    found: list[str] = []
+    at = 0
+    while at < len(folded) - 1:
+        for length in range(min(_LONGEST, len(folded) - at), 1, -1):
+            word = folded[at : at + length]
+            if is_name(word):
+                found.append(word)
+                at += length - 1
+                break
+            if length > 2 and is_common(word):
+                at += length - 1
+                break
+        at += 1
+    return found
+
+
+def _unknown(phrase: str) -> str:
+    """The name at the end of ``phrase``, a run that ends like one; empty when what stands before is a common word."""
+    ending = _ENDING.search(phrase)
+    if not ending:
+        return ""
+    stem = phrase[: ending.start()]
+    if len(stem) < 2 or any(is_common(phrase[i:]) for i in range(len(phrase) - 1)):
+        return ""
+    tails = [stem[-n:] for n in range(2, min(4, len(stem)) + 1)]
+    common = next((t for t in reversed(tails) if is_common(t)), "")
+    before = stem[: len(stem) - len(common)]
+    if not common:
+        return stem[-2:] + ending[0] if _STRONG_ENDING.search(phrase) or len(stem) <= 3 else ""
+    if len(before) >= 2 and not any(is_common(before[-n:]) for n in (2, 3)):
+        return before[-2:] + common + ending[0]
+    return ""

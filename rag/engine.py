@@ -1,0 +1,297 @@
+"""Question to answer, in plain functions: understand → rank → choose → verify. The terminal's path; no LangChain."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from rag.answer import Choice, Pick, choose
+from rag.embed import Embedder, open_embedder
+from rag.errors import LetterError, PromptError
+from rag.index import Index
+from rag.letter import Letter, Measure, Span
+from rag.question import Question, is_no_question, understand
+from rag.rank import Hit, expand, load_lexicon, search
+from rag.scope import missing, year_missing
+from rag.settings import Settings
+from rag.verify import verify_quote, verify_text
+
+REASONS = ("no_evidence", "wrong_scope", "not_a_question", "unverified")
+_ALLOWED = {"missing", "issuers"}
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A quote with its exact place: ``letter.text[start:end]``."""
+
+    n: int
+    letter: Letter
+    measure: Measure
+    start: int
+    end: int
+    short: Span | None = None
+
+    @property
+    def quote(self) -> str:
+        """The characters of the letter."""
+        return self.letter.text[self.start : self.end]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the citation as in the JSON contract."""
+        return {
+            "n": self.n,
+            "letter_id": self.letter.id,
+            "title": self.letter.title,
+            "issuer": self.letter.issuer,
+            "date": self.letter.date or None,
+            "path": self.measure.path,
+            "section": self.measure.section,
+            "heading": self.measure.heading,
+            "quote": self.quote,
+            "start": self.start,
+            "end": self.end,
+            "source": self.letter.source,
+            "sha256": self.letter.sha256,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer or a refusal; ``confidence`` in [0, 1] is the probability that the letters answer the question thus."""
+
+    question: str
+    answer: str
+    short_answer: str
+    refused: bool
+    reason: str | None
+    confidence: float
+    mode: str
+    citations: tuple[Citation, ...]
+    timings_ms: dict[str, float]
+    index: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer as in the JSON contract."""
+        return {
+            "question": self.question,
+            "answer": self.answer,
+            "short_answer": self.short_answer,
+            "refused": self.refused,
+            "reason": self.reason,
+            "confidence": round(self.confidence, 3),
+            "mode": self.mode,
+            "citations": [c.as_dict() for c in self.citations],
+            "timings_ms": self.timings_ms,
+            "index": self.index,
+        }
+
+
+class Engine:
+    """Answers questions over one opened index."""
+
+    def __init__(self, index: Index, settings: Settings) -> None:
+        self.index = index
+        self.settings = settings
+        self.refusals = load_refusals(settings.prompts_dir)
+        self.lexicon = load_lexicon(settings.lexicon)
+
+    @classmethod
+    def open(cls, settings: Settings | None = None, embedder: Embedder | None = None) -> Engine:
+        """Open the configured index with the configured model.
+
+        Raises:
+            IndexStateError: missing, damaged or built otherwise.
+            ModelError: the model cannot be opened.
+        """
+        settings = settings or Settings()
+        model = embedder or open_embedder(settings.embedding_model)
+        return cls(Index.open(settings.index_dir, model), settings)
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        return {
+            "generation": self.index.generation,
+            "letters": len(self.index.letters),
+            "measures": len(self.index.measures),
+            "embedding": Path(self.index.embedder.name).name,
+        }
+
+    def search(self, query: str, k: int = 5, letter_id: str | None = None) -> list[Hit]:
+        """Return the best ``k`` measures for a query.
+
+        Raises:
+            QuestionError: empty or too long.
+            LetterError: there is no such letter.
+        """
+        question = understand(query, self.settings.max_question_chars)
+        asked = expand(question.asked, self.lexicon)
+        return search(self.index, question.text, k=k, letter_id=letter_id, asked=asked)
+
+    def ask(self, text: str, *, letter_id: str | None = None, k: int | None = None) -> Answer:
+        """Answer a question, or refuse.
+
+        Args:
+            text: the question.
+            letter_id: only from this letter.
+            k: measures to look at; default ``top_k``.
+
+        Raises:
+            QuestionError: empty or too long.
+            LetterError: there is no such letter.
+        """
+        started = time.perf_counter()
+        question = understand(text, self.settings.max_question_chars)
+        if letter_id is not None:
+            self.index.letter(letter_id)
+        if is_no_question(question.folded):
+            return self._refuse(question, "not_a_question", 0.0, started, started)
+        letters = self._in_scope(question, letter_id)
+        if isinstance(letters, str):
+            return self._refuse(question, "wrong_scope", 0.05, started, started, missing=letters)
+        hits = self._hits(question, letters, letter_id, k or self.settings.top_k)
+        retrieved = time.perf_counter()
+        if question.meta and (told := self._from_metadata(question, hits)):
+            return self._answer(question, told, started, retrieved)
+        choice = choose(self.index, question, hits)
+        if choice.confidence < self.settings.min_confidence:
+            return self._refuse(question, "no_evidence", choice.confidence, started, retrieved)
+        return self._answer(question, choice, started, retrieved)
+
+    def _in_scope(self, question: Question, letter_id: str | None) -> list[str] | str:
+        """The ids of the letters that speak of all the question names; or what the best of them lacks."""
+        letters = [a for a in self.index.letters if letter_id in (None, a.id)]
+        lacks = {a.id: missing(question, a) + [y for y in [year_missing(question, a)] if y] for a in letters}
+        fitting = [i for i, lacking in lacks.items() if not lacking]
+        if fitting or not letters:
+            return fitting
+        return "、".join(min(lacks.values(), key=len))
+
+    def _hits(
+        self, question: Question, letters: Sequence[str], letter_id: str | None, k: int
+    ) -> list[Hit]:
+        asked = expand(question.asked, self.lexicon)
+        only = letter_id or (letters[0] if len(letters) == 1 else None)
+        wide = k if only or len(letters) == len(self.index.letters) else 10 * k
+        hits = search(self.index, question.text, k=wide, letter_id=only, asked=asked)
+        return [h for h in hits if h.letter.id in letters][:k]
+
+    def _from_metadata(self, question: Question, hits: Sequence[Hit]) -> Choice | None:
+        """The field of the letter that is asked for, where it stands in its text."""
+        letters = {h.letter.id: h.letter for h in hits}
+        if len(self.index.letters) > 1 and not question.asked:
+            return None
+        for letter in letters.values():
+            span = letter.fields.get(question.meta)
+            measure = span and next((m for m in letter.measures if m.start <= span.start < m.end), None)
+            if span and measure:
+                whole = next((s for s in measure.sentences if s.start <= span.start < s.end), span)
+                return Choice((Pick(letter, measure, whole, span, 1.0),), 0.9)
+            break
+        return None
+
+    def _answer(
+        self, question: Question, choice: Choice, started: float, retrieved: float
+    ) -> Answer:
+        citations = tuple(
+            Citation(n, p.letter, p.measure, p.sentence.start, p.sentence.end, p.short)
+            for n, p in enumerate(choice.picks, 1)
+        )
+        for c in citations:
+            verify_quote(c.letter, c.start, c.end, c.quote)
+        answer = "\n".join(f"{c.quote}[{c.n}]" for c in citations)
+        shorts = [c.short.of(c.letter.text) for c in citations if c.short]
+        short = "；".join(dict.fromkeys(shorts[:1] if question.kind == "explain" else shorts))
+        quotes = [c.quote for c in citations]
+        verify_text(answer, quotes)
+        verify_text(short, quotes)
+        return self._finish(
+            question, answer, short, None, choice.confidence, citations, started, retrieved
+        )
+
+    def _refuse(
+        self,
+        question: Question,
+        reason: str,
+        confidence: float,
+        started: float,
+        retrieved: float,
+        missing: str = "",
+    ) -> Answer:
+        issuers = list(dict.fromkeys(a.issuer or a.title for a in self.index.letters))
+        told = "、".join(issuers[:3]) + ("…" if len(issuers) > 3 else "")
+        sentence = self.refusals[question.language][reason].format(missing=missing, issuers=told)
+        return self._finish(question, sentence, "", reason, confidence, (), started, retrieved)
+
+    def _finish(
+        self,
+        question: Question,
+        answer: str,
+        short: str,
+        reason: str | None,
+        confidence: float,
+        citations: tuple[Citation, ...],
+        started: float,
+        retrieved: float,
+    ) -> Answer:
+        now = time.perf_counter()
+        times = {"retrieve": retrieved - started, "answer": now - retrieved, "total": now - started}
+        return Answer(
+            question=question.text,
+            answer=answer,
+            short_answer=short,
+            refused=reason is not None,
+            reason=reason,
+            confidence=confidence,
+            mode="extractive",
+            citations=citations,
+            timings_ms={name: round(1000 * t, 2) for name, t in times.items()},
+            index=self._described,
+        )
+
+
+def load_refusals(folder: Path | None) -> dict[str, dict[str, str]]:
+    """Read ``refusals.toml``: by language and reason, one sentence each.
+
+    Raises:
+        PromptError: naming all that is missing or unknown in the file.
+    """
+    path = (folder or shipped_prompts()) / "refusals.toml"
+    try:
+        found: dict[str, dict[str, str]] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PromptError(f"{path} cannot be read ({error})", "a TOML file") from error
+    wrong = [
+        f"{lang}.{reason}"
+        for lang in ("zh", "en")
+        for reason in REASONS
+        if not isinstance(found.get(lang, {}).get(reason), str)
+    ]
+    wrong += [
+        f"{lang}.{reason}: {{{name}}}"
+        for lang, sentences in found.items()
+        for reason, sentence in sentences.items()
+        for _, name, _, _ in Formatter().parse(sentence)
+        if name is not None and name not in _ALLOWED
+    ]
+    if wrong:
+        raise PromptError(
+            f"{path} lacks or misuses {', '.join(wrong)}",
+            f"a sentence for each, with no other variables than {', '.join(sorted(_ALLOWED))}",
+        )
+    return found
+
+
+def shipped_prompts() -> Path:
+    """The folder of the prompts that come with the program."""
+    here = Path(__file__).parent
+    installed = here / "prompts"
+    return installed if installed.is_dir() else here.parent / "prompts"
+
+
+__all__ = ["Answer", "Citation", "Engine", "LetterError", "load_refusals"]

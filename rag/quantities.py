@@ -1,0 +1,131 @@
+"""Numbers with their units, and dates, as they stand in official Chinese text.
+
+Works on folded text (:func:`rag.text.fold`), so that 63家, ６３家 and 六十三家 are the same quantity, and never relies on
+``\\b`` or ``\\w``, which do not see the border between a digit and a Han character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_POWERS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
+_HAN_NUMBER = "[〇零一二两三四五六七八九十百千万亿]"
+
+# Units by family; within a family counts can answer one another, but never become one another.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "people": ("人次", "人", "名", "位", "户次", "户", "家庭"),
+    "bodies": ("家次", "家", "所", "个", "间", "座", "处", "站"),
+    "events": ("场次", "场", "期", "届", "次", "轮", "批次", "批", "班", "趟", "班次"),
+    "things": tuple(
+        "个次 项 件 条 种 类 份 张 本 册 篇 部 台 套 辆次 辆 艘 架 支 只 头 株 棵 栋 幢 组 队 对 宗 起 例 单 把 枚 门 节 课时 "
+        "学位 床位 泊位 车位 岗位 村 镇 乡 社区 街道 省 市 县 区 国 方面 举措 措施 层 号 级 块 根 口 片 面 段 盏 扇 杆".split()
+    ),
+    "money": ("元", "美元", "港元", "欧元", "日元", "块钱"),
+    "share": ("%", "个百分点", "‰", "成", "倍"),
+    "area": ("平方公里", "平方千米", "平方米", "亩", "公顷"),
+    "length": ("公里", "千米", "米", "厘米", "毫米", "海里"),
+    "weight": ("吨", "公斤", "千克", "克", "标准煤"),
+    "volume": ("立方米", "升", "毫升"),
+    "power": ("千瓦时", "千瓦", "兆瓦", "度"),
+    "time": ("小时", "分钟", "秒", "个工作日", "工作日", "天", "个月", "周", "学时", "岁", "年"),
+}
+FAMILY = {unit: family for family, units in FAMILIES.items() for unit in units}
+_UNITS = "|".join(sorted(map(re.escape, FAMILY), key=len, reverse=True))
+_MORE = "余|多|来|几"
+
+_QUANTITY = re.compile(
+    rf"(?P<before>近|约|超过|超|逾|将近|不少于|不低于|至少|不超过|最高|百分之)?"
+    rf"(?P<number>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?|{_HAN_NUMBER}+(?:点[零一二三四五六七八九]+)?)"
+    rf"(?P<power>[十百千万亿]*)(?P<more>{_MORE})?(?P<power2>[十百千万亿]*)"
+    rf"(?P<unit>{_UNITS})?(?P<after>左右|以上|以内|以下)?"
+)
+_DATE = re.compile(
+    r"(?:\d{4}年(?:\d{1,2}月(?:\d{1,2}日|上旬|中旬|下旬|底|初|末|份)?|底|初|末|[上下]半年|第?[一二三四1-4]季度|前三季度|全年)?|"
+    r"(?:今年|去年|明年|当年|上年)(?:\d{1,2}月(?:\d{1,2}日|底|初|末|份)?|底|初|末|[上下]半年|第?[一二三四1-4]季度|前三季度|全年)?|"
+    r"\d{1,2}月(?:\d{1,2}日|上旬|中旬|下旬|底|初|末|份)?|[上下]半年|第?[一二三四]季度|前三季度|年底前?|年内|近期|目前|“?十[二三四五]五”?(?:期间|时期)?)"
+    r"(?:以来|以前|之前|前|起|至今|期间)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number in a text.
+
+    Attributes:
+        start: first character, with words like 近 and 约.
+        end: one past the last, with the unit and words like 左右.
+        value: the number, powers included (1.2万 is 12000).
+        unit: as written, or empty; ``%`` also for 百分之.
+    """
+
+    start: int
+    end: int
+    value: Decimal
+    unit: str
+
+    @property
+    def family(self) -> str:
+        """The family of the unit, or an empty string."""
+        return FAMILY.get(self.unit, "")
+
+    @property
+    def key(self) -> tuple[Decimal, str]:
+        """What must agree for two quantities to be the same: value and unit."""
+        return self.value, self.unit
+
+
+def quantities(folded: str) -> Iterator[Quantity]:
+    """Yield the quantities of a folded text, in order; a Han numeral only counts with a unit behind it."""
+    for match in _QUANTITY.finditer(folded):
+        number, unit = match["number"], match["unit"] or ""
+        percent = match["before"] == "百分之"
+        if not number[0].isdigit() and not (unit or percent):
+            continue
+        if folded[match.start("number") - 1 : match.start("number")] in ("第", "."):
+            continue
+        if unit == "年" and len(number) == 4 and number.isdigit():
+            continue
+        value = _value(number) * _power(match["power"]) * _power(match["power2"])
+        start = match.start() if match["before"] != "最高" else match.start("number")
+        yield Quantity(start, match.end(), value, "%" if percent else unit)
+
+
+def dates(folded: str) -> Iterator[re.Match[str]]:
+    """Yield the expressions of time of a folded text, in order."""
+    return _DATE.finditer(folded)
+
+
+def _value(number: str) -> Decimal:
+    if number[0].isdigit():
+        return Decimal(number.replace(",", ""))
+    whole, _, fraction = number.partition("点")
+    value = Decimal(_han(whole))
+    return value + Decimal(f"0.{''.join(str(_DIGITS[c]) for c in fraction)}") if fraction else value
+
+
+def _han(numeral: str) -> int:
+    """The value of a Han numeral: 六十三, 一万二千, or digit by digit (二〇二五)."""
+    if not any(c in _POWERS for c in numeral):
+        return int("".join(str(_DIGITS[c]) for c in numeral))
+    total = section = digit = 0
+    for c in numeral:
+        if c in _DIGITS:
+            digit = _DIGITS[c]
+        elif _POWERS[c] < 10**4:
+            section += (digit or 1) * _POWERS[c]
+            digit = 0
+        else:
+            total = (total + section + digit or 1) * _POWERS[c]
+            section = digit = 0
+    return total + section + digit
+
+
+def _power(powers: str) -> int:
+    result = 1
+    for c in powers:
+        result *= _POWERS[c]
+    return result
