@@ -1,0 +1,65 @@
+"""Questions in, cited answers out, over Chinese government reply letters (复函).
+
+The flow, one way; a module imports only what stands before it::
+
+    read      bytes → text
+    parse     text → Letter: measures and sentences, with offsets
+    embed     text → vectors
+    index     letters → FAISS and a lexical index, in atomic generations
+    rank      question → hits
+    answer    hits → the sentence that answers, and the span in it
+    verify    every quote and number against the letter
+    engine    all of that as plain functions; what the terminal uses
+    retrieve  the same hits as a LangChain retriever
+    chain     the whole flow as one LangChain Runnable
+    cli, api, evaluate, train
+
+>>> from rag import Engine                                  # doctest: +SKIP
+>>> Engine.open().ask("…").short_answer                     # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rag.chain import build_chain
+    from rag.engine import Answer, Citation, Engine
+    from rag.errors import RagError
+    from rag.index import Index
+    from rag.letter import Letter
+    from rag.retrieve import LetterRetriever
+    from rag.settings import Settings
+
+_HOMES = {
+    "Answer": "engine",
+    "Citation": "engine",
+    "Engine": "engine",
+    "Index": "index",
+    "Letter": "letter",
+    "LetterRetriever": "retrieve",
+    "RagError": "errors",
+    "Settings": "settings",
+    "build_chain": "chain",
+}
+
+__all__ = [
+    "Answer",
+    "Citation",
+    "Engine",
+    "Index",
+    "Letter",
+    "LetterRetriever",
+    "RagError",
+    "Settings",
+    "build_chain",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``rag ask`` loads neither LangChain nor torch."""
+    if name in _HOMES:
+        return getattr(import_module(f"rag.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'rag' has no attribute {name!r}")

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rag.embed import Embedder
+from rag.engine import Engine
 from rag.errors import DataError
 from rag.index import Index, update
 from rag.letter import Letter, Measure
 from rag.parse import sentences
 from rag.rank import search
+from rag.text import fold
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:
@@ -103,3 +105,45 @@ def _passage(name: str, text: str) -> Letter:
     return Letter(
         name, text, name, name, name, "", "", "", "", "", (measure,), (), (), {}
     )
+
+
+def evaluate_answers(path: Path, engine: Engine) -> dict[str, float]:
+    """Ask every question of a file and score the answers.
+
+    Args:
+        path: JSON Lines: ``question``; ``refuse`` (true when the letters do not say), or ``answer`` (strings of which one
+            must be in the answer) or ``all`` (all must be); optionally ``letter`` and ``path`` of the right measure.
+        engine: an opened engine.
+
+    Returns:
+        Means in [0, 1]: ``measure_first``, ``short_answer``, ``answer``, ``wrongly_refused`` over the answerable questions,
+        ``refused`` over the others, and ``citations_exact`` over all citations.
+    """
+    totals: dict[str, list[float]] = {}
+
+    def count(name: str, value: bool) -> None:
+        totals.setdefault(name, []).append(float(value))
+
+    for row in json_lines(path):
+        found = engine.ask(str(row["question"]))
+        for c in found.citations:
+            count("citations_exact", c.letter.text[c.start : c.end] == c.quote)
+        if row.get("refuse"):
+            count("refused", found.refused)
+            continue
+        first = found.citations[0] if found.citations else None
+        if row.get("path"):
+            right = first and (first.letter.id, first.measure.path) == (row["letter"], row["path"])
+            count("measure_first", bool(right))
+        explained = row.get("kind") in ("how", "why", "yesno")
+        count("short_answer", holds(row, found.answer if explained else found.short_answer))
+        count("answer", not found.refused and holds(row, found.answer))
+        count("wrongly_refused", found.refused)
+    return {name: round(sum(v) / len(v), 4) for name, v in totals.items()}
+
+
+def holds(row: dict[str, Any], text: str) -> bool:
+    """Say whether a text holds the wanted answer; width, case and blanks do not count."""
+    seen = fold(text).replace(" ", "")
+    wanted = [fold(str(w)).replace(" ", "") for w in row.get("all") or row.get("answer") or []]
+    return bool(wanted) and (all if row.get("all") else any)(w in seen for w in wanted)

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -202,3 +203,30 @@ def _keep(scores: dict[int, float], allowed: set[int] | None) -> dict[int, float
     if allowed is None:
         return scores
     return {n: s for n, s in scores.items() if n in allowed}
+
+
+def hit_as_dict(hit: Hit, sentences: int = 3) -> dict[str, Any]:
+    """Return a hit as plain data, without the text of the measure."""
+    letter, measure = hit.letter, hit.measure
+    return {
+        "letter_id": letter.id,
+        "title": letter.title,
+        "issuer": letter.issuer,
+        "date": letter.date or None,
+        "path": measure.path,
+        "section": measure.section,
+        "heading": measure.heading,
+        "start": measure.start,
+        "end": measure.end,
+        "sha256": letter.sha256,
+        "score": round(hit.score, 4),
+        "sentences": [
+            {
+                "quote": s.span.of(letter.text),
+                "start": s.span.start,
+                "end": s.span.end,
+                "score": round(s.score, 4),
+            }
+            for s in hit.sentences[:sentences]
+        ],
+    }

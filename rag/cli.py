@@ -1,0 +1,273 @@
+"""The command line: ``rag ask``, ``search``, ``index``, ``letters``, ``eval``, ``train``, ``doctor``, ``serve``.
+
+Data goes to stdout, everything else to stderr. Exit 0: answered or refused; 1: an error, one line; 2: wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import DataError, RagError
+
+if TYPE_CHECKING:
+    from rag.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace, Settings], int] = options.command
+    try:
+        return command(options, _settings())
+    except RagError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        return _fail(f"{error.strerror or error}{place}; nothing was changed")
+
+
+def _settings() -> Settings:
+    from pydantic import ValidationError
+
+    from rag.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "RAG_" + "_".join(map(str, first["loc"])).upper()
+        raise DataError(f"{name} is {first['input']!r}", first["msg"], f"set or unset {name}") from error
+
+
+def _fail(message: str) -> int:
+    print(f"rag: {' '.join(message.split())}", file=sys.stderr)
+    return 1
+
+
+def _dump(data: Any) -> None:
+    print(json.dumps(data, ensure_ascii=False))
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+def _ask(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.engine import Engine
+    from rag.terminal import Style, show_answer
+
+    if (options.question is None) == (options.batch is None):
+        _say("usage: rag ask QUESTION [--json] [--letter ID] [-k N]  or  rag ask --batch FILE [--json]")
+        return 2
+    if options.batch is not None:
+        return _ask_batch(options, settings)
+    answer = Engine.open(settings).ask(options.question, letter_id=options.letter, k=options.k)
+    if options.json:
+        _dump(answer.as_dict())
+    else:
+        print(show_answer(answer, Style()))
+    return 0
+
+
+def _ask_batch(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.engine import Engine
+    from rag.evaluate import json_lines
+    from rag.terminal import Style, show_answer
+
+    rows = json_lines(Path(options.batch))
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row.get("question"), str):
+            raise DataError(f"row {number} of {options.batch} has no question", '{"id", "question"}')
+    engine = Engine.open(settings)
+    style = Style()
+    for row in rows:
+        try:
+            answer = engine.ask(row["question"], letter_id=options.letter, k=options.k)
+        except RagError as error:
+            _dump({"id": row.get("id"), "question": row["question"], "error": str(error)})
+            continue
+        if options.json:
+            _dump({"id": row.get("id"), **answer.as_dict()})
+        else:
+            print(f"{row.get('id', '')} {answer.question}\n{show_answer(answer, style)}\n")
+    return 0
+
+
+def _search(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.engine import Engine
+    from rag.rank import hit_as_dict
+    from rag.terminal import Style, show_hits
+
+    hits = Engine.open(settings).search(options.query, k=options.k, letter_id=options.letter)
+    if options.json:
+        _dump([hit_as_dict(h) for h in hits])
+    else:
+        print(show_hits(hits, Style()))
+    return 0
+
+
+def _index(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.embed import open_embedder
+    from rag.index import parse_all, update
+
+    paths = [Path(p) for p in options.paths] or [settings.seeds_dir]
+    shown = sys.stderr.isatty()
+    letters = parse_all(paths, lambda name: _say(f"\r\033[Kreading {name}") if shown else None)
+    embedder = open_embedder(settings.embedding_model)
+    change = update(settings.index_dir, letters, embedder, rebuild=options.rebuild)
+    told = f"{len(letters)} letters, {change.measures} measures in {settings.index_dir}"
+    parts = [("added", change.added), ("unchanged", change.kept), ("removed", change.removed)]
+    counts = ", ".join(f"{len(ids)} {name}" for name, ids in parts if ids)
+    _say(f"{told} ({counts})")
+    return 0
+
+
+def _letters(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.engine import Engine
+    from rag.summary import letter_detail, letter_summary
+
+    index = Engine.open(settings).index
+    if options.id:
+        detail = letter_detail(index.letter(options.id))
+        _dump(detail) if options.json else print(_as_text(detail))
+        return 0
+    rows = [letter_summary(a) for a in index.letters]
+    if options.json:
+        _dump(rows)
+    for row in [] if options.json else rows:
+        print(f"{row['letter_id']}\t{row['date'] or ''}\t{row['issuer']}\t{row['title']}")
+    return 0
+
+
+def _as_text(detail: dict[str, Any]) -> str:
+    names = ("letter_id", "title", "number", "addressee", "issuer", "date", "source", "sha256")
+    lines = [f"{name}: {detail[name]}" for name in names if detail[name]]
+    lines += [f"  {m['path']}\t{m['heading'] or m['quote'][:40]}" for m in detail["measures"]]
+    return "\n".join(lines)
+
+
+def _eval(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.embed import open_embedder
+    from rag.evaluate import evaluate_answers, evaluate_beir
+
+    if (options.questions is None) == (options.beir is None):
+        _say("usage: rag eval QA.jsonl [--json]  or  rag eval --beir DIR [--json]")
+        return 2
+    embedder = open_embedder(settings.embedding_model)
+    if options.beir:
+        scores = evaluate_beir(Path(options.beir), embedder)
+    else:
+        from rag.engine import Engine
+
+        scores = evaluate_answers(Path(options.questions), Engine.open(settings, embedder))
+    if options.json:
+        _dump(scores)
+    else:
+        print("\n".join(f"{name:<24}{value:>8.4f}" for name, value in scores.items()))
+    return 0
+
+
+def _train(options: argparse.Namespace, settings: Settings) -> int:
+    del settings
+    from rag import train
+
+    out = Path(options.out) if options.out else Path(__file__).parent
+    data = Path(options.data)
+    if options.what == "lexicon":
+        counts = train.train_lexicon(data, out if options.out else out / "data")
+        _say(", ".join(f"{n} {name}" for name, n in counts.items()))
+    else:
+        home = out if options.out else out / "models" / "embedder"
+        train.train_embedder(data, home, epochs=options.epochs)
+        _say(f"saved to {home}; the index needs: rag index --rebuild")
+    return 0
+
+
+def _doctor(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.doctor import examine
+
+    report = examine(settings)
+    if options.json:
+        _dump(report)
+    else:
+        for name, value in report["facts"].items():
+            print(f"{name:<12}{value}")
+        for problem in report["problems"]:
+            print(f"{'problem':<12}{problem}")
+    return 1 if report["problems"] else 0
+
+
+def _serve(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.api import serve
+
+    host = options.host or settings.host
+    port = settings.port if options.port is None else options.port
+    return serve(settings, host, port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rag", description="Cited answers to questions about government reply letters (复函)."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace, Settings], int], told: str) -> Any:
+        command = commands.add_parser(name, help=told, description=told)
+        command.set_defaults(command=run)
+        return command
+
+    def add_json(command: Any) -> None:
+        command.add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+    ask = add("ask", _ask, "Answer a question, with the place it is written.")
+    ask.add_argument("question", nargs="?", metavar="QUESTION")
+    ask.add_argument("--batch", metavar="FILE", help='JSON Lines of {"id", "question"}')
+    search = add("search", _search, "Find measures.")
+    search.add_argument("query", metavar="QUERY")
+    for command, k in ((ask, None), (search, 5)):
+        command.add_argument("--letter", metavar="ID", help="only this letter")
+        command.add_argument("-k", type=_positive, default=k, metavar="N", help="measures to look at")
+    index = add("index", _index, "Bring the index up to date with the letters.")
+    index.add_argument("paths", nargs="*", metavar="PATH", help="files or folders; default: RAG_SEEDS_DIR")
+    index.add_argument("--rebuild", action="store_true", help="build anew; repairs a damaged index")
+    letters = add("letters", _letters, "List the letters, or show one.")
+    letters.add_argument("id", nargs="?", metavar="ID")
+    evaluate = add("eval", _eval, "Measure answers on a file of questions, or retrieval on a folder.")
+    evaluate.add_argument("questions", nargs="?", metavar="QA.jsonl")
+    evaluate.add_argument("--beir", metavar="DIR", help="corpus.jsonl, queries.jsonl, qrels.tsv")
+    train = add("train", _train, "Train a bundled model (needs the train extra).")
+    train.add_argument("what", choices=("embedder", "lexicon"))
+    train.add_argument("--data", required=True, metavar="DIR")
+    train.add_argument("--out", metavar="DIR", help="default: in the package")
+    train.add_argument("--epochs", type=float, default=2, metavar="N")
+    doctor = add("doctor", _doctor, "Check the model, the index and the settings.")
+    serve = add("serve", _serve, "Start the HTTP service.")
+    serve.add_argument("--host", metavar="ADDRESS")
+    serve.add_argument("--port", type=int, metavar="N")
+    for command in (ask, search, letters, evaluate, doctor):
+        add_json(command)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 50:
+        raise argparse.ArgumentTypeError(f"{number} is not between 1 and 50")
+    return number
+
+
+
+
+if __name__ == "__main__":
+    sys.exit(main())

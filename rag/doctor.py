@@ -1,0 +1,37 @@
+"""Is everything in place? The model, the letters, the index, the prompts."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import rag
+from rag.embed import open_embedder
+from rag.engine import load_refusals
+from rag.errors import RagError
+from rag.index import Index
+from rag.read import letter_files
+from rag.settings import Settings
+
+
+def examine(settings: Settings) -> dict[str, Any]:
+    """Return ``{"facts": {name: value}, "problems": [one line each]}``; nothing is changed."""
+    facts: dict[str, str] = {"version": f"{rag.__version__} on Python {platform.python_version()}"}
+    problems: list[str] = []
+    try:
+        model = open_embedder(settings.embedding_model)
+        facts["model"] = f"{model.name}, {model.dimension} dimensions, {model.fingerprint[:12]}"
+        facts["letters"] = f"{len(letter_files([settings.seeds_dir]))} files in {settings.seeds_dir}"
+        index = Index.open(settings.index_dir, model)
+        facts["index"] = (
+            f"{index.generation} in {settings.index_dir}: {len(index.letters)} letters, {len(index.measures)} measures"
+        )
+        facts["structure"] = "exact inner product (FAISS Flat, fp16 for sentences), BM25 (tantivy)"
+    except RagError as error:
+        problems.append(str(error))
+    try:
+        load_refusals(settings.prompts_dir)
+        facts["prompts"] = str(settings.prompts_dir or "shipped")
+    except RagError as error:
+        problems.append(str(error))
+    return {"facts": facts, "problems": problems}
