@@ -1,4 +1,4 @@
-"""Hits to an answer, without an LLM: choose the sentence, the span in it, and decide whether the letters say it."""
+"""Hits to an answer, without an LLM: choose the sentence that answers and the span in it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from rag.embed import StaticEmbedder, Vectors
-from rag.index import Index, measure_text
-from rag.letter import Letter, Measure, Span
-from rag.quantities import FAMILY
+from rag.confidence import Pick, estimate
+from rag.embed import Vectors
+from rag.index import Index
+from rag.letter import Span
+from rag.quantities import FAMILY, quantities
 from rag.question import Kind, Question
 from rag.rank import Hit
-from rag.scope import folded_letter, header, mentions, time_conflict
+from rag.scope import folded_letter, header, time_conflict
 from rag.spans import Candidate, candidates, clauses
 from rag.text import fold, terms
 
 _SEPARATOR = re.compile(r"[,;:。!?]")
+_PLANNED = re.compile(r"计划|预计|力争|拟于?|将于?|将在|争取|目标|确保|到2\d{3}年")
+_YEAR = re.compile(r"(?:19|20)\d{2}(?=年)")
 _COUNTS = frozenset({"bodies", "events", "things", "people"})
 _MOST = 3  # answers shown when measures answer differently, sentences for how and why
-
-
-@dataclass(frozen=True, slots=True)
-class Pick:
-    """A sentence chosen as answer, and the short answer in it; both in code points of the letter's text."""
-
-    letter: Letter
-    measure: Measure
-    sentence: Span
-    short: Span | None
-    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +40,7 @@ def choose(index: Index, question: Question, hits: Sequence[Hit]) -> Choice:
     judge = _Judge(index, question, hits)
     ranked = sorted((p for hit in hits for p in judge.picks(hit)), key=lambda p: -p.score)
     best = ranked[0]
-    confidence = judge.confidence(best)
+    confidence = estimate(index, question, best)
     if question.kind is Kind.EXPLAIN:
         return Choice(tuple(_more_sentences(best, ranked)), confidence)
     return Choice((best, *_others(question, best, ranked)), confidence)
@@ -106,7 +96,7 @@ class _Judge:
             base += 0.8 * self.coverage(sentence) + 0.3 * self.coverage(sentence + context)
             if time_conflict(self.question, hit.letter, hit.measure, sentence):
                 base -= 0.8
-            spans = candidates(self.question.kind, sentence)
+            spans = candidates(self.question, sentence)
             best = self.best_span(sentence, spans)
             if best is None:
                 found.append(Pick(hit.letter, hit.measure, scored.span, None, base - 0.4))
@@ -125,17 +115,16 @@ class _Judge:
         """The span that fits the question best, with what it adds to the sentence's score."""
         asked = self.question.folded
         fresh = [s for s in spans if sentence[s.start : s.end].strip("“”《》") not in asked]
-        if self.question.kind in (Kind.NUMBER, Kind.MONEY, Kind.SHARE, Kind.DATE):
-            fresh = fresh or []
-        if not fresh:
+        fits = {s: fit for s in fresh if (fit := self.fit(sentence, s)) is not None}
+        if not fits:
             return None
-        meaning = self.meaning(sentence, fresh)
+        meaning = self.meaning(sentence, list(fits))
+        words, sense = (0.7, 0.3) if self.question.language == "zh" else (0.3, 1.2)
         scored = [
-            (s, 0.7 * self.nearness(sentence, s) + 0.3 * float(m) + self.fit(sentence, s))
-            for s, m in zip(fresh, meaning, strict=True)
+            (span, words * self.nearness(sentence, span) + sense * float(m) + fit)
+            for (span, fit), m in zip(fits.items(), meaning, strict=True)
         ]
-        span, gain = max(scored, key=lambda pair: pair[1])
-        return span, gain
+        return max(scored, key=lambda pair: pair[1])
 
     def meaning(self, sentence: str, spans: Sequence[Candidate]) -> Vectors:
         """The cosine of the question with the clause of each span and the one before: shape ``(len(spans),)``."""
@@ -143,7 +132,11 @@ class _Judge:
         texts = []
         for s in spans:
             at = next((i for i, c in enumerate(parts) if c.start <= s.start < c.end), 0)
-            texts.append(sentence[parts[max(0, at - 1)].start : parts[at].end] if parts else sentence)
+            if self.question.language == "zh":
+                texts.append(sentence[parts[max(0, at - 1)].start : parts[at].end] if parts else sentence)
+            else:
+                begin = max(parts[at].start, sentence.rfind("、", 0, s.start) + 1) if parts else 0
+                texts.append(sentence[begin : s.end])
         cosines: Vectors = self.index.embedder.passages(texts) @ self.query
         return cosines
 
@@ -152,87 +145,98 @@ class _Judge:
         total = sum(self.known.values())
         if not total:
             return 0.0
-        return sum(w * self._near(sentence, t, span) for t, w in self.known.items()) / total
+        near = sum(w * self._near(sentence, t, span) for t, w in self.known.items()) / total
+        return near + self._label_match(span.label)
 
-    @staticmethod
-    def _near(sentence: str, term: str, span: Candidate) -> float:
+    def _label_match(self, label: str) -> float:
+        """The share in [0, 1] of the label of an amount that the question names."""
+        label = re.sub(r"^.*(?:取得|对|为|给予|符合)|\([^)]*\)|每[月年人]$", "", label)
+        if not label:
+            return 0.0
+        pairs = [label[i : i + 2] for i in range(max(1, len(label) - 1))]
+        return sum(p in self.question.folded for p in pairs) / len(pairs)
+
+    def inside(self, span: Candidate) -> float:
+        """What a term of the question inside the span is worth: a place or a name is not asked for by itself."""
+        if span.quantity is not None:
+            return 1.0
+        return 0.7 if self.question.kind in (Kind.LIST, Kind.EXPLAIN, Kind.WHETHER, Kind.FACT) else 0.2
+
+    def _near(self, sentence: str, term: str, span: Candidate) -> float:
         best = 0.0
         for match in re.finditer(re.escape(term), sentence):
+            if match.start() < span.end and match.end() > span.start:
+                best = max(best, self.inside(span))
+                continue
             before = match.end() <= span.start
             between = sentence[match.end() : span.start] if before else sentence[span.end : match.start()]
-            if not before and match.start() < span.end:
-                between = ""
             commas = len(_SEPARATOR.findall(between))
-            value = 0.55**commas * math.exp(-len(between) / 50) * (1.0 if before or commas == 0 else 0.7)
-            best = max(best, value)
+            rows = between.count("、")
+            value = 0.55**commas * (0.75 if before else 0.5) ** rows * math.exp(-len(between) / 50)
+            best = max(best, value * (1.0 if before else 0.7 if commas + rows else 0.85))
         return best
 
-    def fit(self, sentence: str, span: Candidate) -> float:
-        """How well the unit and the counted thing of a quantity fit the ones asked for, in about [-1, 1]."""
+    def fit(self, sentence: str, span: Candidate) -> float | None:
+        """How well the unit, the counted thing and the status of a span fit the question, in about [-1, 1].
+
+        None when an amount has a unit that cannot answer.
+        """
+        gain = self.status(sentence, span)
         q = span.quantity
-        kind = self.question.kind
-        if q is None or kind not in (Kind.NUMBER, Kind.MONEY, Kind.SHARE):
-            return 0.1 if kind is not Kind.DATE else 0.0
-        gain = _unit_fit(self.question.unit, q.unit) if kind is Kind.NUMBER else 0.2
+        if q is None:
+            return gain + self.shape(sentence[span.start : span.end])
+        if self.question.kind is Kind.NUMBER:
+            unit = _unit_fit(self.question.unit, q.unit)
+            if unit is None:
+                return None
+            gain += unit
         noun = self.question.noun
         if len(noun) > 1:
             near = sentence[max(0, span.start - 10) : span.end + 8]
             gain += 0.4 if noun in near else 0.2 if noun[:2] in near or noun[-2:] in near else 0.0
-        if not q.unit:
-            gain -= 0.4
-        return gain
+        if self.question.years and (spoken := _YEAR.findall(sentence[max(0, span.start - 10) : span.start])):
+            gain += 0.3 if spoken[-1] in self.question.years else -0.3
+        lead = sentence[max(0, span.start - 4) : span.start]
+        if re.search(r"(?:由|从|原来的|原)$", lead):
+            gain -= 0.15
+        return gain - (0.0 if q.unit else 0.4)
 
-    def confidence(self, best: Pick) -> float:
-        """The probability in [0, 1] that the best pick answers the question."""
-        question = self.question
-        text = folded_letter(best.letter.id, best.letter.text)
-        sentence = best.sentence.of(text)
-        measure = text[best.measure.start : best.measure.end]
-        context = f"{fold(best.measure.section)} {measure} {header(best.letter)}"
-        soft = self.soft_coverage(best, context)
-        total = sum(self.weights.values())
-        hard = sum(w for t, w in self.weights.items() if t in context) / total if total else 0.0
-        close = sum(w for t, w in self.weights.items() if t in sentence) / total if total else 0.0
-        z = -4.2 + 5.0 * soft + 2.0 * hard + 1.2 * close
-        needs_span = question.kind in (Kind.NUMBER, Kind.MONEY, Kind.SHARE, Kind.DATE)
-        if needs_span and best.short is None:
-            z -= 2.5
-        if time_conflict(question, best.letter, best.measure, sentence):
-            z -= 4.0
-        z -= 2.0 * sum(not mentions(context, n) for n in (*question.names, *question.quoted))
-        return 1 / (1 + math.exp(-z))
+    def shape(self, text: str) -> float:
+        """How well the form of a span that is no amount fits the kind of question, in [-0.2, 0.4]."""
+        several = "、" in text or "”“" in text or len(list(quantities(text))) > 1
+        if self.question.kind is Kind.LIST:
+            return 0.4 if several else 0.0
+        if self.question.kind is Kind.WHO:
+            return -0.1 if several and not re.search(r"哪些|哪几", self.question.folded) else 0.1
+        if self.question.kind is Kind.PLACE:
+            return 0.3 if re.search(r"\d号|[路街]", text) else 0.1
+        return 0.0 if self.question.kind is Kind.DATE else 0.1
 
-    def soft_coverage(self, best: Pick, context: str) -> float:
-        """Late interaction of the question with the measure, its section and its header, in [0, 1]."""
-        model = self.index.embedder
-        if not isinstance(model, StaticEmbedder):
-            vector = model.passages([measure_text(best.letter, best.measure)])[0]
-            return float(max(0.0, vector @ self.query))
-        asked, spoken = model.pieces([self.question.asked, context])
-        if not len(asked) or not len(spoken):
+    def status(self, sentence: str, span: Candidate) -> float:
+        """What is planned does not answer what is done, nor the other way round: in [-0.3, 0.3]."""
+        if self.question.kind in (Kind.LIST, Kind.NAME, Kind.WHO, Kind.PLACE, Kind.PHONE):
             return 0.0
-        rows, others = model.rows(asked), model.rows(np.unique(spoken))
-        weights = np.linalg.norm(rows, axis=1)
-        rows /= np.maximum(weights, 1e-9)[:, None]
-        others /= np.maximum(np.linalg.norm(others, axis=1), 1e-9)[:, None]
-        return float((rows @ others.T).max(axis=1) @ weights / max(float(weights.sum()), 1e-9))
+        begin = max(sentence.rfind(c, 0, span.start) for c in ",;:") + 1
+        planned = bool(_PLANNED.search(sentence[begin : span.end + 6]))
+        if self.question.planned is None:
+            return -0.1 if planned else 0.0
+        return 0.3 if planned == self.question.planned else -0.3
 
 
-def _unit_fit(asked: str, found: str) -> float:
+def _unit_fit(asked: str, found: str) -> float | None:
+    """How well a unit answers the one asked for, in [0, 0.6]; None when it cannot."""
     if not asked:
         return 0.0
-    if asked == found:
+    if asked == found or {asked, found} <= {"人", "名", "位"}:
         return 0.6
     a, b = FAMILY.get(asked, ""), FAMILY.get(found, "")
-    if {asked, found} <= {"人", "名", "位"}:
-        return 0.6
     if a == b:
         return 0.35
-    if asked == "个" and b in _COUNTS:
+    if (asked == "个" or (found == "个" and a != "people")) and {a, b} <= _COUNTS:
         return 0.25
-    if asked in found or (found and found in asked):
+    if found and (asked in found or found in asked):
         return 0.3
-    return -0.6
+    return 0.0 if not found else None
 
 
 def _is_han(term: str) -> bool:

@@ -267,7 +267,5 @@ def _positive(text: str) -> int:
     return number
 
 
-
-
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,7 +19,11 @@ _WEAK = "学校|医院|公司|集团|小区|社区|公园|广场|中心|产业�
 _SUFFIXED = re.compile(rf"[㐀-鿿]{{2,8}}?(?:{_STRONG}|{_WEAK})(?![场民政级域村道线灯口镇流长委属内里])")
 _ENDING = re.compile(rf"(?:{_STRONG}|{_WEAK})$")
 _STRONG_ENDING = re.compile(rf"(?:{_STRONG})$")
-_CUT = re.compile(r"[的在和与跟及了是有由到从请问吗呢哪几这那各每所个去被把给向对为来帮让叫我你您他她它们全本该某多少]")
+_PLACES = frozenset("市县省州镇乡村")
+_PLAIN = frozenset(["示范", "贫困", "农业", "重点", "先进", "试点", "模范", "人口", "经济", "工业", "百强", "特色", "传统", "美丽", "最大", "城区", "乡镇", "开放", "旅游", "中心", "相关"])
+_CUT = re.compile(
+    r"[年月日的在和与跟及了是有由到从请问吗呢哪几这那各每所个去被把给向对为来帮让叫我你您他她它们全本该某多少]"
+)
 
 
 @lru_cache(maxsize=2)
@@ -43,7 +47,7 @@ def names(folded: str) -> list[str]:
     for run in re.findall(r"[㐀-鿿]+", folded):
         for part in _CUT.split(run):
             for match in _SUFFIXED.finditer(part):
-                name = _unknown(match[0])
+                name = _unknown(match[0], match.start() == 0)
                 if name and not any(name in f or f.endswith(name) for f in found):
                     found.append(name)
     return found
@@ -66,12 +70,17 @@ def _known(folded: str) -> list[str]:
     return found
 
 
-def _unknown(phrase: str) -> str:
-    """The name at the end of ``phrase``, a run that ends like one; empty when what stands before is a common word."""
+def _unknown(phrase: str, at_start: bool) -> str:
+    """The name at the end of ``phrase``, a run that ends like one; empty when what stands before is a common word.
+
+    Two characters and 市, 县, 省 … at the start of a run are a name even where they are a common word as well.
+    """
     ending = _ENDING.search(phrase)
     if not ending:
         return ""
     stem = phrase[: ending.start()]
+    if len(stem) == 2 and ending[0] in _PLACES and at_start and stem not in _PLAIN and not is_common(phrase):
+        return phrase
     if len(stem) < 2 or any(is_common(phrase[i:]) for i in range(len(phrase) - 1)):
         return ""
     tails = [stem[-n:] for n in range(2, min(4, len(stem)) + 1)]

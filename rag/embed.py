@@ -73,10 +73,10 @@ class StaticEmbedder:
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: the mean of their pieces' rows at unit length; zero for a text without pieces."""
         out = np.zeros((len(texts), self.dimension), np.float32)
-        for row, ids in zip(out, self.pieces(texts), strict=True):
+        for i, ids in enumerate(self.pieces(texts)):
             if len(ids):
-                row[:] = self.rows(ids).mean(axis=0)
-                row /= np.linalg.norm(row) or 1.0
+                mean = self.rows(ids).mean(axis=0)
+                out[i] = mean / (np.linalg.norm(mean) or 1.0)
         return out
 
     queries = passages
@@ -101,7 +101,7 @@ class SentenceTransformerEmbedder:
                 "set RAG_EMBEDDING_MODEL, or unset it for the bundled model",
             ) from error
         self.name = name
-        self.dimension = int(self.model.get_embedding_dimension())
+        self.dimension = int(self.model.get_embedding_dimension() or 0)
         folder = Path(name)
         self.fingerprint = (
             fingerprint(folder) if folder.is_dir() else hashlib.sha256(name.encode()).hexdigest()

@@ -11,7 +11,8 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from rag.answer import Choice, Pick, choose
+from rag.answer import Choice, choose
+from rag.confidence import Pick
 from rag.embed import Embedder, open_embedder
 from rag.errors import LetterError, PromptError
 from rag.index import Index
@@ -170,11 +171,9 @@ class Engine:
         fitting = [i for i, lacking in lacks.items() if not lacking]
         if fitting or not letters:
             return fitting
-        return "、".join(min(lacks.values(), key=len))
+        return "、".join(sorted(lacks.values(), key=len)[0])
 
-    def _hits(
-        self, question: Question, letters: Sequence[str], letter_id: str | None, k: int
-    ) -> list[Hit]:
+    def _hits(self, question: Question, letters: Sequence[str], letter_id: str | None, k: int) -> list[Hit]:
         asked = expand(question.asked, self.lexicon)
         only = letter_id or (letters[0] if len(letters) == 1 else None)
         wide = k if only or len(letters) == len(self.index.letters) else 10 * k
@@ -195,9 +194,7 @@ class Engine:
             break
         return None
 
-    def _answer(
-        self, question: Question, choice: Choice, started: float, retrieved: float
-    ) -> Answer:
+    def _answer(self, question: Question, choice: Choice, started: float, retrieved: float) -> Answer:
         citations = tuple(
             Citation(n, p.letter, p.measure, p.sentence.start, p.sentence.end, p.short)
             for n, p in enumerate(choice.picks, 1)
@@ -210,9 +207,7 @@ class Engine:
         quotes = [c.quote for c in citations]
         verify_text(answer, quotes)
         verify_text(short, quotes)
-        return self._finish(
-            question, answer, short, None, choice.confidence, citations, started, retrieved
-        )
+        return self._finish(question, answer, short, None, choice.confidence, citations, started, retrieved)
 
     def _refuse(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,7 @@ def evaluate_beir(folder: Path, embedder: Embedder) -> dict[str, float]:
     return retrieval_scores(ranked, relevant)
 
 
-def retrieval_scores(
-    ranked: dict[str, list[str]], relevant: dict[str, set[str]]
-) -> dict[str, float]:
+def retrieval_scores(ranked: dict[str, list[str]], relevant: dict[str, set[str]]) -> dict[str, float]:
     """Score rankings against judgements (binary gains; nDCG's ideal has all relevant passages first)."""
     rows = [_one(found[:10], relevant[q]) for q, found in ranked.items()]
     names = ("ndcg@10", "recall@1", "recall@10", "mrr@10")
@@ -102,9 +100,7 @@ def _passage(name: str, text: str) -> Letter:
     """A letter of one measure, for a passage of a public corpus."""
     found = tuple(sentences(text, 0, len(text)))
     measure = Measure("第1段", "", "", 0, len(text), 0, found)
-    return Letter(
-        name, text, name, name, name, "", "", "", "", "", (measure,), (), (), {}
-    )
+    return Letter(name, text, name, name, name, "", "", "", "", "", (measure,), (), (), {})
 
 
 def evaluate_answers(path: Path, engine: Engine) -> dict[str, float]:

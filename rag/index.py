@@ -105,7 +105,9 @@ class Index:
             if letter.id == letter_id:
                 return letter
         raise LetterError(
-            f"there is no letter {letter_id!r}", f"one of {len(self.letters)} ids", "run: rag letters"
+            f"there is no letter {letter_id!r}",
+            f"one of {len(self.letters)} ids",
+            "run: rag letters",
         )
 
     def sentence_numbers(self, measure: int) -> range:
@@ -161,9 +163,7 @@ class Index:
             )
 
 
-def parse_all(
-    paths: Iterable[Path], progress: Callable[[str], None] = lambda _: None
-) -> list[Letter]:
+def parse_all(paths: Iterable[Path], progress: Callable[[str], None] = lambda _: None) -> list[Letter]:
     """Read and parse the letters at ``paths``; two files of one name get different ids.
 
     Raises:
@@ -254,9 +254,7 @@ def _build(
     }
 
 
-def _vectors(
-    letters: Sequence[Letter], embedder: Embedder, old: Index | None
-) -> tuple[Vectors, Vectors]:
+def _vectors(letters: Sequence[Letter], embedder: Embedder, old: Index | None) -> tuple[Vectors, Vectors]:
     """Vectors of all measures and all sentences; those of unchanged letters come from the old index."""
     known = {a.id: a.sha256 for a in old.letters} if old else {}
     numbers: dict[str, list[int]] = {}

@@ -90,8 +90,7 @@ class Letter:
     def from_dict(cls, data: dict[str, Any]) -> Letter:
         """Build a letter from what :meth:`as_dict` gave."""
         measures = tuple(
-            Measure(**{**m, "sentences": tuple(Span(**s) for s in m["sentences"])})
-            for m in data["measures"]
+            Measure(**{**m, "sentences": tuple(Span(**s) for s in m["sentences"])}) for m in data["measures"]
         )
         return cls(
             **{

@@ -10,7 +10,9 @@ from rag.letter import Span
 from rag.text import fold
 
 _DATE = re.compile(r"((?:19|20)\d{2})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*日")
-_HAN_DATE = re.compile(r"([〇○零一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})日")
+_HAN_DATE = re.compile(
+    r"([〇○零一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})日"
+)
 _NUMBER = re.compile(r"[一-鿿]{1,12}[〔\[(【](?:19|20)\d{2}[〕\])】]\s*第?\s*\d+\s*号")
 _SUBJECT = re.compile(r"《(关于[^《》]*(?:《[^《》]*》[^《》]*)*)》")
 _SUBJECT_PLAIN = re.compile(r"[“\"](关于[^”\"]+)[”\"]")
@@ -67,9 +69,7 @@ def _head(folded: str, lines: Sequence[Span], meta: Metadata) -> None:
         meta.spans["number"] = Span(number.start(), number.end())
     begin = head[greeting].end if greeting is not None else 0
     for at in (begin, 0):
-        subject = _SUBJECT.search(folded, at, opening_end) or _SUBJECT_PLAIN.search(
-            folded, at, opening_end
-        )
+        subject = _SUBJECT.search(folded, at, opening_end) or _SUBJECT_PLAIN.search(folded, at, opening_end)
         if subject:
             meta.spans["subject"] = Span(subject.start(1), subject.end(1))
             break
@@ -123,9 +123,7 @@ def _issuer_from_title(folded: str, meta: Metadata) -> None:
 
 
 def _iso(match: re.Match[str]) -> str:
-    year, month, day = (
-        (int(g) if g.isdigit() else _han_number(g)) for g in (match[1], match[2], match[3])
-    )
+    year, month, day = ((int(g) if g.isdigit() else _han_number(g)) for g in (match[1], match[2], match[3]))
     return f"{year:04d}-{month:02d}-{day:02d}"
 
 

@@ -8,6 +8,7 @@ with none has one measure a paragraph. Everything before is 前言, everything a
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -101,8 +102,10 @@ def check_coverage(letter: Letter) -> None:
         LetterError: naming the letter, the share covered and the first character that is not covered once.
     """
     count = bytearray(len(letter.text))
-    for span in (*letter.measures, *letter.headings, *letter.furniture):
-        for i in range(span.start, span.end):
+    ranges = [(m.start, m.end) for m in letter.measures]
+    ranges += [(s.start, s.end) for s in (*letter.headings, *letter.furniture)]
+    for start, end in ranges:
+        for i in range(start, end):
             count[i] += 1
     wrong = [i for i, c in enumerate(letter.text) if not c.isspace() and count[i] != 1]
     if wrong:
@@ -189,9 +192,7 @@ def _value(number: str) -> int:
     return 10 * (digits.find(tens) if tens else 1) + (digits.find(units) if units else 0)
 
 
-def _measures(
-    text: str, lines: Sequence[_Line], meta: Metadata
-) -> tuple[list[Measure], list[Span]]:
+def _measures(text: str, lines: Sequence[_Line], meta: Metadata) -> tuple[list[Measure], list[Span]]:
     outer = _outermost(lines)
     first = next((i for i, x in enumerate(lines) if x.style == outer), None) if outer else None
     if first is None:
@@ -220,19 +221,17 @@ _Block = tuple[str, str, Sequence[_Line], int]
 
 
 def _outermost(lines: Iterable[_Line]) -> str:
-    counts = {style: 0 for style in STYLES}
+    counts = dict.fromkeys(STYLES, 0)
     for line in lines:
         if line.style:
             counts[line.style] += 1
     return next((style for style, n in counts.items() if n > 1), "")
 
 
-def _numbered(
-    text: str, lines: Sequence[_Line], outer: str, headings: list[Span]
-) -> Iterator[_Block]:
+def _numbered(text: str, lines: Sequence[_Line], outer: str, headings: list[Span]) -> Iterator[_Block]:
     """Cut the numbered part into measures; section headings that stand alone go to ``headings``."""
     starts = [i for i, x in enumerate(lines) if x.style == outer] + [len(lines)]
-    for begin, stop in zip(starts, starts[1:], strict=False):
+    for begin, stop in itertools.pairwise(starts):
         section, inside = lines[begin], lines[begin + 1 : stop]
         inner = _inner(inside, outer)
         if not inner:
@@ -246,7 +245,7 @@ def _numbered(
             name = text[section.start : _heading_end(text, opening) or section.end].strip()
         else:
             headings.append(Span(section.start, section.end))
-        for a, b in zip(cuts, cuts[1:], strict=False):
+        for a, b in itertools.pairwise(cuts):
             block = inside[a:b]
             yield name, f"{section.label}/{block[0].label}", block, _heading_end(text, block)
 

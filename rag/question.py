@@ -22,6 +22,7 @@ class Kind(StrEnum):
     PLACE = "place"
     WHO = "who"
     NAME = "name"
+    PHONE = "phone"
     LIST = "list"
     EXPLAIN = "explain"
     WHETHER = "whether"
@@ -36,7 +37,19 @@ _SUM = "钱|资金|经费|补贴|补助|津贴|奖金|奖励|贷款|投资|费�
 _MONEY = re.compile(
     rf"(?:多少|几)(?:万|亿)?(?:元|钱|{_SUM})|几块钱|花了?多少(?!时间|个|人)|投了多少(?!个|人)|(?:{_SUM})[^,。?个家人名]{{0,6}}多少(?!{_UNITS})|补多少|how much|(?<!many )\b(?:cost|price)\b"
 )
-_SIZE = re.compile(r"多(?:长时间|久(?!前|以前)|大|高|长|远|重|宽|快)|how (?:long|big|large|far|high)|total (?:investment|number|area|amount)")
+_SIZE = re.compile(
+    r"多(?:长时间|久(?!前|以前)|大|高|长|远|重|宽|快)|how (?:long|big|large|far|high)|total (?:investment|number|area|amount)"
+)
+_FAMILIES = {
+    "time": re.compile(r"多长时间|多久|几年|几个月|几天|how long"),
+    "area": re.compile(r"面积|多少(?:平方|亩)|多大(?:的)?(?:面积|地方)"),
+    "length": re.compile(r"多长(?!时间)|多远|长度|里程|how far"),
+    "people": re.compile(r"多少人|几个人|人数|how many (?:people|persons|workers|students|residents|graduates)"),
+    "weight": re.compile(r"多重|重量|产量|多少吨"),
+}
+_PHONE = re.compile(r"电话|手机号|热线|号码|phone|hotline")
+_PLANNED = re.compile(r"计划|打算|预计|目标|想|将|力争|拟|未来|下一步|年底前?|准备|还要|\bwill\b|\bplan|expect")
+_DONE = re.compile(r"已经|已|目前|现在|截至|累计|实际|了多少|了几|\bso far\b|already|\bnow\b")
 _SHARE = re.compile(
     r"多少[^,。?]{0,4}(?:率|比例|百分)|百分之[几多]|百分比|(?:率|占比|比例|比重|增幅|涨幅|降幅|百分点)[^,。?]{0,10}(?:多少|几|多高|什么)|多少(?:的)?(?:比例|百分)|(?:增长|提高|下降|上升|降低|缩短|完成)了?(?:全年[^,。?]{0,6})?(?:多少|几成)(?!个|家|人|名|公里)|percent|share|proportion|rate\b|what fraction"
 )
@@ -47,10 +60,10 @@ _PLACE = re.compile(
     r"在哪|哪里|哪儿|何处|什么地方|啥地方|地址|地点|位置|位于(?:什么|哪)|哪个(?:区|县|市|镇|街道|乡|村|地方|园区)|where\b|address|located"
 )
 _WHO = re.compile(
-    r"谁|(?:哪|什么|何)(?:一)?[个家些]?(?:单位|部门|机构|公司|企业|学校|大学|学院|医院|局|组织|人员|人群|群体|对象|人)|who\b|whom|which (?:department|company|school|university|body|bureau|organi)"
+    r"谁|(?:哪|什么|何)(?:一)?[个家所座间些]?(?:单位|部门|机构|公司|企业|学校|大学|学院|医院|局|组织|人员|人群|群体|对象|人)|who\b|whom|which (?:department|company|school|university|body|bureau|organi)"
 )
 _LIST = re.compile(
-    r"哪些|哪[几两二三四五六七八九]|分?哪几?档|有什么|装些什么|包括什么|包含什么|都有啥|有啥|有哪|分别|几(?:方面|类|种)[^,。?]*(?:是|有)|which\b[^?]*s\b|what are|list\b"
+    r"哪些|哪[几两二三四五六七八九]|分?哪几?档|有什么|装些什么|包括什么|包含什么|都有啥|有啥|分别|几(?:方面|类|种)[^,。?]*(?:是|有)|which\b[^?]*s\b|what are|list\b"
 )
 _EXPLAIN = re.compile(
     r"怎么(?!样)|如何|怎样|怎么样|咋|为什么|为何|为啥|原因|什么(?:措施|办法|举措|做法|作用|意义|好处|工作|用)|干什么|做什么|做了啥|how\b|why\b"
@@ -58,7 +71,9 @@ _EXPLAIN = re.compile(
 _NAME = re.compile(
     r"叫什么|什么名字|名称|叫啥|名字|什么(?:计划|工程|活动|文件|政策|条例|项目|平台|品牌|大赛|行动|贷款|制度|模式|政策|系统)|哪(?:个|项|部|一)|called|name of"
 )
-_WHETHER = re.compile(r"是否|有没有|是不是|能不能|可不可以|会不会|(?:吗|嘛|(?<![什怎这那])么)\??$|^(?:is|are|does|do|did|has|have|can)\b")
+_WHETHER = re.compile(
+    r"是否|有没有|是不是|能不能|可不可以|会不会|(?:吗|嘛|(?<![什怎这那])么)\??$|^(?:is|are|does|do|did|has|have|can)\b"
+)
 
 # Words that ask and say nothing about what is asked for.
 _ASKING = re.compile(
@@ -80,7 +95,7 @@ _YEAR = re.compile(r"(?:19|20)\d{2}(?=年|\D|$)")
 _QUOTED = re.compile(r"[《“\"]([^》”\"]{2,40})[》”\"]")
 _META = {
     "issuer": re.compile(
-        r"(?:谁|哪个(?:单位|部门|机构|局)|什么(?:单位|部门))[^,。?]{0,6}(?:答复|回复|写|发|出具|落款|签发|回信|办理)的?|(?:答复|回复|发文|落款|承办|办理|答复的|发函)(?:单位|部门|机关)|(?:答复|回复|复函|信|函)[^,。?]{0,8}(?:是|由)(?:谁|哪个(?:单位|部门))|who (?:wrote|issued|sent|replied|signed)"
+        r"(?:谁|哪个(?:单位|部门|机构|局)|什么(?:单位|部门))[^,。?]{0,6}(?:答复|回复|写|发|出具|落款|签发|回信|办理)的?|(?:答复|回复|发文|落款|承办|办理|答复的|发函)(?:单位|部门|机关)|(?:答复|回复|复函|信|函)[^,。?]{0,8}(?:是|由)(?:谁|哪个(?:单位|部门))|who (?:wrote|issued|sent|signed) (?:the|this) (?:letter|reply)"
     ),
     "addressee": re.compile(
         r"(?:答复|回复|写|发|寄)给(?:谁|了谁|哪|的是谁|什么)|(?:提案|建议)[^,。?]{0,8}(?:是谁|谁|哪个单位|哪位)[^,。?]{0,4}提|谁提(?:出|的|了)|提案(?:人|方|者)|(?:提出|提交)(?:这|该|此)?[^,。?]{0,6}(?:提案|建议)的?(?:是|人|单位)|addressed to|who proposed|who submitted"
@@ -109,7 +124,9 @@ class Question:
         names: places and bodies it names.
         quoted: what it puts in quotation marks.
         years: years it names, as four digits.
-        meta: the field of the letter asked for (issuer, date …), or empty.
+        family: of the unit, where words like 多长时间 or 面积 tell it; or empty.
+    planned: whether it asks for what is planned (True), done (False), or does not say (None).
+    meta: the field of the letter asked for (issuer, date …), or empty.
         language: ``zh`` or ``en``, of the answer.
     """
 
@@ -122,6 +139,8 @@ class Question:
     names: tuple[str, ...]
     quoted: tuple[str, ...]
     years: tuple[str, ...]
+    family: str
+    planned: bool | None
     meta: str
     language: str
 
@@ -139,6 +158,8 @@ def understand(text: str, longest: int = 2000) -> Question:
         raise QuestionError(
             f"the question has {len(text):,} characters", f"at most {longest:,}", "ask for one fact"
         )
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise QuestionError("the question holds broken characters", "Unicode text (UTF-8)")
     folded = fold(text)
     kind = _kind(folded)
     count = _COUNT.search(folded)
@@ -153,6 +174,8 @@ def understand(text: str, longest: int = 2000) -> Question:
         names=tuple(names(folded)),
         quoted=tuple(_QUOTED.findall(folded)),
         years=tuple(_YEAR.findall(folded)),
+        family=next((name for name, pattern in _FAMILIES.items() if pattern.search(folded)), ""),
+        planned=_planned(folded),
         meta=next((name for name, pattern in _META.items() if pattern.search(folded)), ""),
         language="zh" if has_han(text) else "en",
     )
@@ -166,6 +189,9 @@ def is_no_question(folded: str) -> bool:
 
 def _kind(folded: str) -> Kind:
     tests = (
+        (Kind.DATE, re.compile(r"几点")),
+        (Kind.PHONE, _PHONE),
+        (Kind.LIST, re.compile(r"(?:各|分别)(?:自|为|是|有|给|补|达|由)?[^,。?]{0,6}(?:多少|几|哪|谁|什么)|(?:多少|哪)[^,。?]*和(?:多少|哪)|从多少|多(?:少|长时间).*(?:多少|什么时候|何时)")),
         (Kind.NUMBER, re.compile(r"how many|number of")),
         (Kind.SHARE, _SHARE),
         (Kind.MONEY, _MONEY),
@@ -181,6 +207,11 @@ def _kind(folded: str) -> Kind:
         (Kind.WHETHER, _WHETHER),
     )
     return next((kind for kind, pattern in tests if pattern.search(folded)), Kind.FACT)
+
+
+def _planned(folded: str) -> bool | None:
+    planned, done = bool(_PLANNED.search(folded)), bool(_DONE.search(folded))
+    return planned if planned != done else None
 
 
 def _noun(words: str) -> str:

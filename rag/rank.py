@@ -144,9 +144,7 @@ class _Views:
         return cosines
 
 
-def _hit(
-    index: Index, number: int, score: float, cosines: Vectors, words: dict[int, float]
-) -> Hit:
+def _hit(index: Index, number: int, score: float, cosines: Vectors, words: dict[int, float]) -> Hit:
     letter, measure = index.measures[number]
     top = max(words.values(), default=1.0)
     shares = [words.get(n, 0.0) / top for n in index.sentence_numbers(number)]
@@ -159,9 +157,7 @@ def _hit(
     return Hit(letter, measure, score, best, tuple(scored))
 
 
-def _late(
-    index: Index, question: str, candidates: Sequence[int], score: Vectors
-) -> Vectors:
+def _late(index: Index, question: str, candidates: Sequence[int], score: Vectors) -> Vectors:
     """Late interaction in [0, 1] for the best candidates so far; zero for the rest and for other models."""
     out = np.zeros(len(candidates), np.float32)
     model = index.embedder
@@ -183,9 +179,9 @@ def _late(
 
 
 def _scaled(values: Iterable[float]) -> Vectors:
-    array = np.maximum(np.asarray(list(values), np.float32), 0)
+    array: Vectors = np.maximum(np.asarray(list(values), np.float32), np.float32(0))
     top = float(array.max()) if len(array) else 0.0
-    return array / top if top > 0 else array
+    return array / np.float32(top) if top > 0 else array
 
 
 def _best(scores: dict[int, float], numbers: range) -> float:

@@ -46,7 +46,7 @@ def read(path: Path) -> Source:
 
 
 def decode(data: bytes, name: str) -> str:
-    """Decode the bytes of a letter; line ends become ``\\n``, a BOM is dropped.
+    r"""Decode the bytes of a letter; line ends become ``\\n``, a BOM is dropped.
 
     Raises:
         LetterError: as for :func:`read`.
@@ -70,9 +70,7 @@ def _checked(text: str, name: str) -> str:
         raise LetterError(f"{name} is empty", "the text of a letter")
     bad = sum(c in _CONTROLS for c in text)
     if bad:
-        raise LetterError(
-            f"{name} holds {bad} control characters, so it is not text", "a plain-text letter"
-        )
+        raise LetterError(f"{name} holds {bad} control characters, so it is not text", "a plain-text letter")
     return text
 
 
@@ -94,7 +92,8 @@ def letter_files(paths: Iterable[Path]) -> list[Path]:
             raise LetterError(f"{path} does not exist", "a letter file or a folder of letters")
         elif path.suffix.lower() not in SUFFIXES:
             raise LetterError(
-                f"{path.name} is a {path.suffix or 'nameless'} file", f"one of {', '.join(SUFFIXES)}"
+                f"{path.name} is a {path.suffix or 'nameless'} file",
+                f"one of {', '.join(SUFFIXES)}",
             )
         else:
             files.append(path)

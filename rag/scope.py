@@ -7,10 +7,20 @@ from functools import lru_cache
 
 from rag.letter import Letter, Measure
 from rag.question import Question
-from rag.text import fold
+from rag.text import fold, has_han
 
 _YEAR = re.compile(r"(?:19|20)\d{2}(?=年)")
-_PERIOD = re.compile(r"[上下]半年|第?[一二三四1-4]季度|前三季度|(?<!\d)\d{1,2}月")
+# A stretch of a year, by its names.
+_PERIODS = {
+    "h1": re.compile(r"上半年|1[-—至到]6月|6月底|前六个月"),
+    "h2": re.compile(r"下半年|7[-—至到]12月"),
+    "q1": re.compile(r"(?<!前)第?[一1]季度|1[-—至到]3月|3月底|首季"),
+    "q2": re.compile(r"第?[二2]季度"),
+    "q3": re.compile(r"(?<!前)第?[三3]季度"),
+    "q4": re.compile(r"第?[四4]季度"),
+    "9m": re.compile(r"前三季度|9月底"),
+    "year": re.compile(r"全年|年底|12月底|年末"),
+}
 
 
 @lru_cache(maxsize=4096)
@@ -28,7 +38,7 @@ def header(letter: Letter) -> str:
 def missing(question: Question, letter: Letter) -> list[str]:
     """Return the names and quoted names of the question that the letter never mentions."""
     text = folded_letter(letter.id, letter.text)
-    return [n for n in (*question.names, *question.quoted) if not mentions(text, n)]
+    return [n for n in (*question.names, *question.quoted) if has_han(n) and not mentions(text, n)]
 
 
 def mentions(text: str, name: str) -> bool:
@@ -48,14 +58,15 @@ def time_conflict(question: Question, letter: Letter, measure: Measure, sentence
     """Say whether the sentence speaks of another year or period than the one asked for.
 
     A year is settled by the sentence, else by the measure, else it is the year of the letter. A period (上半年,
-    一季度, 5月) conflicts only with another one of its sort.
+    一季度) conflicts with a sentence that speaks of others only.
     """
     if question.years:
         spoken = set(_YEAR.findall(sentence)) or {letter.date[:4]}
         if not set(question.years) & spoken:
             return True
-    asked = set(_PERIOD.findall(question.folded))
-    said = set(_PERIOD.findall(sentence))
-    return any(
-        p not in said and any(s != p and s[-1] == p[-1] and len(s) == len(p) for s in said) for p in asked
-    )
+    asked, said = _periods(question.folded), _periods(sentence)
+    return bool(asked and said and not asked & said)
+
+
+def _periods(text: str) -> set[str]:
+    return {name for name, pattern in _PERIODS.items() if pattern.search(text)}

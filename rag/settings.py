@@ -27,9 +27,7 @@ class Settings(BaseSettings):
         None, description="JSON file {everyday word: [official words]} added when searching"
     )
     top_k: int = Field(5, ge=1, le=50, description="measures looked at for an answer")
-    min_confidence: float = Field(
-        0.5, ge=0, le=1, description="answers below this are refused (probability)"
-    )
+    min_confidence: float = Field(0.5, ge=0, le=1, description="answers below this are refused (probability)")
     max_question_chars: int = Field(2000, ge=1, description="longest question, in characters")
     host: str = Field("127.0.0.1", description="address the HTTP service binds to")
     port: int = Field(8000, ge=0, le=65535, description="port of the HTTP service; 0 picks one")

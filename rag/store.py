@@ -126,7 +126,10 @@ def _check(path: Path, entry: dict[str, Any]) -> None:
 
 def _entry(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+        }
 
 
 def _files(folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ negatives, one source a batch. Two CPU cores train it in about a quarter of an h
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 import re
@@ -58,9 +59,7 @@ def load_sources(data: Path, seed: int = 7) -> dict[str, list[Pair]]:
         pairs = [(r["q"], r["p"][:600]) for r in rows(path)]
         sources[name] = pairs * (1 if "laws" in name else 3)
         if "laws" in name or "csl" in name or "wiki" in name or "policy" in name:
-            sources[name + "_sentence"] = [
-                (q, rng.choice(_SENTENCE.findall(p) or [p])) for q, p in pairs
-            ]
+            sources[name + "_sentence"] = [(q, rng.choice(_SENTENCE.findall(p) or [p])) for q, p in pairs]
     for path in sorted((data / "rc").glob("rctrain_*.jsonl.gz")):
         name = path.name.removesuffix(".jsonl.gz")
         sources[name] = [
@@ -90,7 +89,7 @@ def neighbours(texts: Iterable[str]) -> Iterator[Pair]:
     """Yield each sentence with the one that follows it."""
     for text in texts:
         found = [s for s in _SENTENCE.findall(text) if len(s) > 8]
-        yield from zip(found, found[1:], strict=False)
+        yield from itertools.pairwise(found)
 
 
 def train_tokenizer(sources: dict[str, list[Pair]], seed: int = 7) -> Tokenizer:
@@ -177,7 +176,10 @@ def train_embedder(
         table = StaticEmbedding(train_tokenizer(sources), embedding_dim=DIMENSION)
         model = SentenceTransformer(modules=[table, Normalize()], device="cpu")
     loss = MultipleNegativesRankingLoss(
-        model, scale=20.0, directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction"
+        model,
+        scale=20.0,
+        directions=("query_to_doc", "doc_to_query"),
+        partition_mode="per_direction",
     )
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(out / "run"),

@@ -21,7 +21,8 @@ def verify_quote(letter: Letter, start: int, end: int, quote: str) -> None:
     """
     if not quote or not 0 <= start < end <= len(letter.text) or letter.text[start:end] != quote:
         raise VerificationError(
-            f"a quote does not stand at [{start}:{end}] of {letter.id}", "the letter's own characters"
+            f"a quote does not stand at [{start}:{end}] of {letter.id}",
+            "the letter's own characters",
         )
 
 

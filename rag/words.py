@@ -22,9 +22,7 @@ def _schema() -> Any:
 
 def _open(schema: Any, path: Path) -> Any:
     index = tantivy.Index(schema, path=str(path))
-    index.register_tokenizer(
-        "terms", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
-    )
+    index.register_tokenizer("terms", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
     return index
 
 

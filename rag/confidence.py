@@ -1,0 +1,105 @@
+"""How sure can one be that a sentence answers a question? The probability that decides between answer and refusal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from rag.embed import StaticEmbedder
+from rag.index import Index, measure_text
+from rag.letter import Letter, Measure, Span
+from rag.question import Kind, Question
+from rag.scope import folded_letter, header, mentions, time_conflict
+from rag.text import fold, terms
+
+_NEED_SPAN = (Kind.NUMBER, Kind.MONEY, Kind.SHARE, Kind.DATE, Kind.PHONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A sentence chosen as answer, and the short answer in it; both in code points of the letter's text."""
+
+    letter: Letter
+    measure: Measure
+    sentence: Span
+    short: Span | None
+    score: float
+
+
+def estimate(index: Index, question: Question, pick: Pick) -> float:
+    """Return the probability in [0, 1] that the pick answers the question."""
+    z = sum(WEIGHTS[name] * value for name, value in features(index, question, pick).items())
+    return 1 / (1 + math.exp(-z))
+
+
+# Fitted by logistic regression on the made-up letters (bench/confidence.py), rounded; the last two set by hand.
+WEIGHTS = {
+    "one": -4.8,
+    "english": 0.8,
+    "soft": 4.6,
+    "english_soft": 9.5,
+    "hard": 3.2,
+    "close": 2.2,
+    "worst": 3.3,
+    "no_span": -3.3,
+    "no_short": -2.0,
+    "time": -4.0,
+    "absent": -1.5,
+}
+
+
+def features(index: Index, question: Question, pick: Pick) -> dict[str, float]:
+    """Return what the estimate weighs, by name; each in about [0, 1] but ``absent``, a count."""
+    text = folded_letter(pick.letter.id, pick.letter.text)
+    sentence = pick.sentence.of(text)
+    measure = text[pick.measure.start : pick.measure.end]
+    context = f"{fold(pick.measure.section)} {measure} {header(pick.letter)}"
+    soft, worst = _late(index, question.asked, pick, context)
+    english = float(question.language == "en")
+    words = [t for t in terms(question.asked) if len(t) > 1 or not "㐀" <= t[0] <= "鿿"]
+    lacks = pick.short is None
+    return {
+        "one": 1.0,
+        "english": english,
+        "soft": soft * (1 - english),
+        "english_soft": soft * english,
+        "hard": _share(index, words, context) * (1 - english),
+        "close": _share(index, words, sentence) * (1 - english),
+        "worst": worst * (1 - english),
+        "no_span": float(lacks and question.kind in _NEED_SPAN),
+        "no_short": float(lacks and question.kind in (Kind.NAME, Kind.PLACE, Kind.WHO)),
+        "time": float(time_conflict(question, pick.letter, pick.measure, sentence)),
+        "absent": float(sum(not mentions(context, n) for n in (*question.names, *question.quoted))),
+    }
+
+
+def _share(index: Index, words: list[str], text: str) -> float:
+    """The share of the words, by weight, that stand in a text."""
+    weights = {w: math.log(1 + len(index.measures) / (index.frequency(w) + 0.5)) for w in words}
+    total = sum(weights.values())
+    return sum(v for w, v in weights.items() if w in text) / total if total else 0.0
+
+
+def _late(index: Index, asked: str, pick: Pick, context: str) -> tuple[float, float]:
+    """How well the measure, its section and its header explain the pieces of the question.
+
+    Returns:
+        The mean over the pieces, weighted by their norms, of the best cosine, and the lowest of the heavier half.
+    """
+    model = index.embedder
+    if not isinstance(model, StaticEmbedder):
+        vectors = model.passages([measure_text(pick.letter, pick.measure)])
+        cosine = max(0.0, float(vectors[0] @ model.queries([asked])[0]))
+        return cosine, cosine
+    wanted, spoken = model.pieces([asked, context])
+    if not len(wanted) or not len(spoken):
+        return 0.0, 0.0
+    rows, others = model.rows(wanted), model.rows(np.unique(spoken))
+    weights = np.linalg.norm(rows, axis=1)
+    rows /= np.maximum(weights, 1e-9)[:, None]
+    others /= np.maximum(np.linalg.norm(others, axis=1), 1e-9)[:, None]
+    best = (rows @ others.T).max(axis=1)
+    heavy = best[weights >= np.median(weights)]
+    return float(best @ weights / max(float(weights.sum()), 1e-9)), float(heavy.min())
