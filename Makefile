@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.ready
+BUILT  := index/CURRENT
+export Q
 # The CPU build of torch: found through local wheels where the machine names some, else by uv's own switch.
 ifneq ($(strip $(PIP_FIND_LINKS)),)
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -11,25 +13,34 @@ export UV_TORCH_BACKEND ?= cpu
 endif
 export UV_LINK_MODE ?= copy
 
+# What `rag ask` imports: compiled once here, so that the first question does not wait for it.
+COLD := numpy faiss pydantic pydantic_core pydantic_settings tokenizers tantivy typing_inspection annotated_types dotenv
+
 .DEFAULT_GOAL := help
 .PHONY: help setup ask serve index eval bench fmt check test clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(SETUP): pyproject.toml
+$(SETUP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import importlib.util as u,sys; sys.exit(u.find_spec("uv") is None)' || $(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9 >&2
 	@echo "Installing the pinned packages (once; about half a minute) ..." >&2
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -e '.[dev,train]' >&2
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt -e '.[dev,train]' >&2
+	@cd $(VENV)/lib/python3*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COLD) $(CURDIR)/rag
+	@touch $@
+
+# The index is built when there is none, or when a letter or the program that reads it is newer.
+$(BUILT): $(SETUP) seeds $(wildcard seeds/*) rag/parse.py rag/metadata.py rag/index.py $(wildcard rag/models/embedder/*)
+	@$(BIN)/rag index
 	@touch $@
 
 setup: $(SETUP)  ## Install everything into .venv/
 
-ask: $(SETUP)  ## Ask a question: make ask Q="零工驿站建了多少家?"
-	@$(BIN)/rag ask "$(Q)"
+ask: $(BUILT)  ## Ask a question: make ask Q="零工驿站建了多少家?"
+	@$(BIN)/rag ask "$$Q"
 
-serve: $(SETUP)  ## Start the HTTP service on http://127.0.0.1:8000
+serve: $(BUILT)  ## Start the HTTP service on http://127.0.0.1:8000
 	@$(BIN)/rag serve
 
 index: $(SETUP)  ## Bring the index up to date with seeds/

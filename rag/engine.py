@@ -14,10 +14,10 @@ from typing import Any
 from rag.answer import Choice, choose
 from rag.confidence import Pick
 from rag.embed import Embedder, open_embedder
-from rag.errors import LetterError, PromptError
+from rag.errors import PromptError
 from rag.index import Index
 from rag.letter import Letter, Measure, Span
-from rag.question import Question, is_no_question, understand
+from rag.question import Kind, Question, is_no_question, understand
 from rag.rank import Hit, expand, load_lexicon, search
 from rag.scope import missing, year_missing
 from rag.settings import Settings
@@ -146,23 +146,21 @@ class Engine:
             QuestionError: empty or too long.
             LetterError: there is no such letter.
         """
-        started = time.perf_counter()
+        clock = _Clock()
         question = understand(text, self.settings.max_question_chars)
         if letter_id is not None:
             self.index.letter(letter_id)
         if is_no_question(question.folded):
-            return self._refuse(question, "not_a_question", 0.0, started, started)
+            return self._refuse(question, clock, "not_a_question", 0.0)
         letters = self._in_scope(question, letter_id)
         if isinstance(letters, str):
-            return self._refuse(question, "wrong_scope", 0.05, started, started, missing=letters)
+            return self._refuse(question, clock, "wrong_scope", 0.0, missing=letters)
         hits = self._hits(question, letters, letter_id, k or self.settings.top_k)
-        retrieved = time.perf_counter()
-        if question.meta and (told := self._from_metadata(question, hits)):
-            return self._answer(question, told, started, retrieved)
-        choice = choose(self.index, question, hits)
+        clock.retrieved()
+        choice = self._from_metadata(question, hits) or choose(self.index, question, hits)
         if choice.confidence < self.settings.min_confidence:
-            return self._refuse(question, "no_evidence", choice.confidence, started, retrieved)
-        return self._answer(question, choice, started, retrieved)
+            return self._refuse(question, clock, "no_evidence", choice.confidence)
+        return self._answer(question, clock, choice)
 
     def _in_scope(self, question: Question, letter_id: str | None) -> list[str] | str:
         """The ids of the letters that speak of all the question names; or what the best of them lacks."""
@@ -181,20 +179,18 @@ class Engine:
         return [h for h in hits if h.letter.id in letters][:k]
 
     def _from_metadata(self, question: Question, hits: Sequence[Hit]) -> Choice | None:
-        """The field of the letter that is asked for, where it stands in its text."""
-        letters = {h.letter.id: h.letter for h in hits}
-        if len(self.index.letters) > 1 and not question.asked:
+        """The field of the letter that is asked for, where it stands in the text of the best hit's letter."""
+        if not question.meta or not hits:
             return None
-        for letter in letters.values():
-            span = letter.fields.get(question.meta)
-            measure = span and next((m for m in letter.measures if m.start <= span.start < m.end), None)
-            if span and measure:
-                whole = next((s for s in measure.sentences if s.start <= span.start < s.end), span)
-                return Choice((Pick(letter, measure, whole, span, 1.0),), 0.9)
-            break
-        return None
+        letter = hits[0].letter
+        span = letter.fields.get(question.meta)
+        measure = next((m for m in letter.measures if span and m.start <= span.start < m.end), None)
+        if span is None or measure is None:
+            return None
+        whole = next((s for s in measure.sentences if s.start <= span.start < s.end), span)
+        return Choice((Pick(letter, measure, whole, span, 1.0),), 0.9)
 
-    def _answer(self, question: Question, choice: Choice, started: float, retrieved: float) -> Answer:
+    def _answer(self, question: Question, clock: _Clock, choice: Choice) -> Answer:
         citations = tuple(
             Citation(n, p.letter, p.measure, p.sentence.start, p.sentence.end, p.short)
             for n, p in enumerate(choice.picks, 1)
@@ -203,51 +199,59 @@ class Engine:
             verify_quote(c.letter, c.start, c.end, c.quote)
         answer = "\n".join(f"{c.quote}[{c.n}]" for c in citations)
         shorts = [c.short.of(c.letter.text) for c in citations if c.short]
-        short = "；".join(dict.fromkeys(shorts[:1] if question.kind == "explain" else shorts))
+        short = "；".join(dict.fromkeys(shorts[:1] if question.kind is Kind.EXPLAIN else shorts))
         quotes = [c.quote for c in citations]
         verify_text(answer, quotes)
         verify_text(short, quotes)
-        return self._finish(question, answer, short, None, choice.confidence, citations, started, retrieved)
-
-    def _refuse(
-        self,
-        question: Question,
-        reason: str,
-        confidence: float,
-        started: float,
-        retrieved: float,
-        missing: str = "",
-    ) -> Answer:
-        issuers = list(dict.fromkeys(a.issuer or a.title for a in self.index.letters))
-        told = "、".join(issuers[:3]) + ("…" if len(issuers) > 3 else "")
-        sentence = self.refusals[question.language][reason].format(missing=missing, issuers=told)
-        return self._finish(question, sentence, "", reason, confidence, (), started, retrieved)
-
-    def _finish(
-        self,
-        question: Question,
-        answer: str,
-        short: str,
-        reason: str | None,
-        confidence: float,
-        citations: tuple[Citation, ...],
-        started: float,
-        retrieved: float,
-    ) -> Answer:
-        now = time.perf_counter()
-        times = {"retrieve": retrieved - started, "answer": now - retrieved, "total": now - started}
         return Answer(
             question=question.text,
             answer=answer,
             short_answer=short,
-            refused=reason is not None,
+            refused=False,
+            reason=None,
+            confidence=choice.confidence,
+            mode="extractive",
+            citations=citations,
+            timings_ms=clock.read(),
+            index=self._described,
+        )
+
+    def _refuse(
+        self, question: Question, clock: _Clock, reason: str, confidence: float, *, missing: str = ""
+    ) -> Answer:
+        issuers = list(dict.fromkeys(a.issuer or a.title for a in self.index.letters))
+        told = "、".join(issuers[:3]) + ("…" if len(issuers) > 3 else "")
+        return Answer(
+            question=question.text,
+            answer=self.refusals[question.language][reason].format(missing=missing, issuers=told),
+            short_answer="",
+            refused=True,
             reason=reason,
             confidence=confidence,
             mode="extractive",
-            citations=citations,
-            timings_ms={name: round(1000 * t, 2) for name, t in times.items()},
+            citations=(),
+            timings_ms=clock.read(),
             index=self._described,
         )
+
+
+class _Clock:
+    """Times of one question, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._start = self._between = time.perf_counter()
+
+    def retrieved(self) -> None:
+        self._between = time.perf_counter()
+
+    def read(self) -> dict[str, float]:
+        now = time.perf_counter()
+        times = {
+            "retrieve": self._between - self._start,
+            "answer": now - self._between,
+            "total": now - self._start,
+        }
+        return {name: round(1000 * t, 2) for name, t in times.items()}
 
 
 def load_refusals(folder: Path | None) -> dict[str, dict[str, str]]:
@@ -287,6 +291,3 @@ def shipped_prompts() -> Path:
     here = Path(__file__).parent
     installed = here / "prompts"
     return installed if installed.is_dir() else here.parent / "prompts"
-
-
-__all__ = ["Answer", "Citation", "Engine", "LetterError", "load_refusals"]

@@ -44,11 +44,15 @@ _FAMILIES = {
     "time": re.compile(r"多长时间|多久|几年|几个月|几天|how long"),
     "area": re.compile(r"面积|多少(?:平方|亩)|多大(?:的)?(?:面积|地方)"),
     "length": re.compile(r"多长(?!时间)|多远|长度|里程|how far"),
-    "people": re.compile(r"多少人|几个人|人数|how many (?:people|persons|workers|students|residents|graduates)"),
+    "people": re.compile(
+        r"多少人|几个人|人数|how many (?:people|persons|workers|students|residents|graduates)"
+    ),
     "weight": re.compile(r"多重|重量|产量|多少吨"),
 }
 _PHONE = re.compile(r"电话|手机号|热线|号码|phone|hotline")
-_PLANNED = re.compile(r"计划|打算|预计|目标|想|将|力争|拟|未来|下一步|年底前?|准备|还要|\bwill\b|\bplan|expect")
+_PLANNED = re.compile(
+    r"计划|打算|预计|目标|想|将|力争|拟|未来|下一步|年底前?|准备|还要|\bwill\b|\bplan|expect"
+)
 _DONE = re.compile(r"已经|已|目前|现在|截至|累计|实际|了多少|了几|\bso far\b|already|\bnow\b")
 _SHARE = re.compile(
     r"多少[^,。?]{0,4}(?:率|比例|百分)|百分之[几多]|百分比|(?:率|占比|比例|比重|增幅|涨幅|降幅|百分点)[^,。?]{0,10}(?:多少|几|多高|什么)|多少(?:的)?(?:比例|百分)|(?:增长|提高|下降|上升|降低|缩短|完成)了?(?:全年[^,。?]{0,6})?(?:多少|几成)(?!个|家|人|名|公里)|percent|share|proportion|rate\b|what fraction"
@@ -191,7 +195,12 @@ def _kind(folded: str) -> Kind:
     tests = (
         (Kind.DATE, re.compile(r"几点")),
         (Kind.PHONE, _PHONE),
-        (Kind.LIST, re.compile(r"(?:各|分别)(?:自|为|是|有|给|补|达|由)?[^,。?]{0,6}(?:多少|几|哪|谁|什么)|(?:多少|哪)[^,。?]*和(?:多少|哪)|从多少|多(?:少|长时间).*(?:多少|什么时候|何时)")),
+        (
+            Kind.LIST,
+            re.compile(
+                r"(?:各|分别)(?:自|为|是|有|给|补|达|由)?[^,。?]{0,6}(?:多少|几|哪|谁|什么)|(?:多少|哪)[^,。?]*和(?:多少|哪)|从多少|多(?:少|长时间).*(?:多少|什么时候|何时)"
+            ),
+        ),
         (Kind.NUMBER, re.compile(r"how many|number of")),
         (Kind.SHARE, _SHARE),
         (Kind.MONEY, _MONEY),

@@ -13,7 +13,9 @@ _HAN = "[㐀-鿿]"
 _QUOTED = re.compile(r"《[^》]+》|“[^”]+”")
 _QUOTED_ROW = re.compile(r"(?:(?:《[^》]+》|“[^”]+”)[、和及与]?){2,}")
 _PHONE = re.compile(r"(?<!\d)(?:\d{3,4}-\d{7,8}|1\d{10}|\d{5,8})(?!\d|\.|万|亿|元|人|个|家|名)")
-_TIMES = re.compile(r"(?:夜间|每[日天周月年]|早|晚)?[\d:]{1,5}[时点](?:\d{1,2}分)?(?:至(?:次日)?\d{1,2}[时点](?:\d{1,2}分)?)?")
+_TIMES = re.compile(
+    r"(?:夜间|每[日天周月年]|早|晚)?[\d:]{1,5}[时点](?:\d{1,2}分)?(?:至(?:次日)?\d{1,2}[时点](?:\d{1,2}分)?)?"
+)
 _REGULAR = re.compile(r"每(?:周|月|年|逢|日|天|季度)[一二三四五六日、周逢\d]{1,16}")
 _ADDRESS = re.compile(
     r"(?:位于|坐落于?|选址(?:于|在)?|设在|设于|落户|地址[为是:]|地点[为是:]|在)(?P<place>[^,。;、:“”]{2,30}?)"
@@ -81,7 +83,9 @@ def _labels(folded: str, found: list[Quantity]) -> dict[int, str]:
     if mark < 0:
         return {}
     after = [q for q in found if q.start > mark]
-    for match in reversed(list(re.finditer(rf"(?:{_HAN}|[()“”a-z0-9])+(?:[、和](?:{_HAN}|[()“”a-z0-9])+)+", folded[:mark]))):
+    for match in reversed(
+        list(re.finditer(rf"(?:{_HAN}|[()“”a-z0-9])+(?:[、和](?:{_HAN}|[()“”a-z0-9])+)+", folded[:mark]))
+    ):
         parts = re.split(r"[、和]", match[0])
         if len(parts) == len(after) or (len(parts) > 1 and len(after) > len(parts)):
             return {q.start: part for q, part in zip(after, parts, strict=False)}
@@ -111,7 +115,9 @@ def _who(question: Question, folded: str) -> Iterator[Candidate]:
     yield from _lists_in(folded)
     yield from _spans(_QUOTED_ROW.finditer(folded))
     for clause in clauses(folded):
-        done = re.search(r"获得|获评|荣获|牵头|承担|负责|承办|主办|开展|组织|提供", folded[clause.start : clause.end])
+        done = re.search(
+            r"获得|获评|荣获|牵头|承担|负责|承办|主办|开展|组织|提供", folded[clause.start : clause.end]
+        )
         if done and done.start() > 1:
             yield Candidate(clause.start, clause.start + done.start())
 

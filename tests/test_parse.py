@@ -171,9 +171,7 @@ def test_one_level_numbers_with_a_point():
 
 
 def test_numbers_in_words_with_a_comma():
-    letter = letter_of(
-        "某委员：\n提案收悉，答复如下：\n第一，建站点。建成3个。\n第二，办培训。办5期。\n"
-    )
+    letter = letter_of("某委员：\n提案收悉，答复如下：\n第一，建站点。建成3个。\n第二，办培训。办5期。\n")
     assert paths(letter) == ["前言", "第一", "第二"]
 
 
@@ -220,7 +218,7 @@ def test_number_out_of_order_opens_no_measure():
 
 
 def test_tenth_and_later_numbers_are_read():
-    numerals = "一 二 三 四 五 六 七 八 九 十 十一 十二".split()
+    numerals = ["一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二"]
     letter = letter_of("".join(f"{n}、第{n}件事。已办结。\n" for n in numerals))
     assert paths(letter) == numerals
 

@@ -76,7 +76,7 @@ def test_binary_junk_is_refused(tmp_path):
 
 
 def test_missing_file_is_refused_by_its_path(tmp_path):
-    with pytest.raises(LetterError, match="absent.txt cannot be read"):
+    with pytest.raises(LetterError, match=r"absent\.txt cannot be read"):
         read(tmp_path / "absent.txt")
 
 
