@@ -21,6 +21,7 @@ from rag.text import fold, terms
 _SEPARATOR = re.compile(r"[,;:。!?]")
 _PLANNED = re.compile(r"计划|预计|力争|拟于?|将于?|将在|争取|目标|确保|到2\d{3}年")
 _YEAR = re.compile(r"(?:19|20)\d{2}(?=年)")
+_CUE = re.compile(r"(?:位于|坐落于?|选址(?:于|在)?|设在|设于|落户|地[址点][为是:])$")
 _COUNTS = frozenset({"bodies", "events", "things", "people"})
 _MOST = 3  # answers shown when measures answer differently, sentences for how and why
 
@@ -173,7 +174,9 @@ class _Judge:
             commas = len(_SEPARATOR.findall(between))
             rows = between.count("、")
             value = 0.55**commas * (0.75 if before else 0.5) ** rows * math.exp(-len(between) / 50)
-            best = max(best, value * (1.0 if before else 0.7 if commas + rows else 0.85))
+            if span.quantity is not None and before and re.search(r"[和及与、]$", between):
+                value *= 0.6  # 8家甲企业和3家乙企业: what stands before 和 belongs to the amount before it
+            best = max(best, value * (1.0 if before else 0.7 if commas + rows else 0.95))
         return best
 
     def fit(self, sentence: str, span: Candidate) -> float | None:
@@ -184,7 +187,8 @@ class _Judge:
         gain = self.status(sentence, span)
         q = span.quantity
         if q is None:
-            return gain + self.shape(sentence[span.start : span.end])
+            cue = self.question.kind is Kind.PLACE and _CUE.search(sentence[: span.start])
+            return gain + self.shape(sentence[span.start : span.end]) + (0.5 if cue else 0.0)
         if self.question.kind is Kind.NUMBER:
             unit = _unit_fit(self.question.unit, q.unit)
             if unit is None:
@@ -209,7 +213,7 @@ class _Judge:
         if self.question.kind is Kind.WHO:
             return -0.1 if several and not re.search(r"哪些|哪几", self.question.folded) else 0.1
         if self.question.kind is Kind.PLACE:
-            return 0.3 if re.search(r"\d号|[路街]", text) else 0.1
+            return 0.4 if re.search(r"\d号|[路街]", text) else 0.1
         return 0.0 if self.question.kind is Kind.DATE else 0.1
 
     def status(self, sentence: str, span: Candidate) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,10 @@ from rag.question import Kind, Question
 from rag.scope import folded_letter, header, mentions, time_conflict
 from rag.text import fold, terms
 
+# Who holds an office is said with the office, or not at all.
+_TITLE = re.compile(
+    r"局长|主任|院长|校长|书记|市长|县长|区长|镇长|部长|厅长|处长|科长|负责人|董事长|总经理|经理|联系人|姓名|法人|承建|施工"
+)
 _NEED_SPAN = (Kind.NUMBER, Kind.MONEY, Kind.SHARE, Kind.DATE, Kind.PHONE)
 
 
@@ -34,7 +39,7 @@ def estimate(index: Index, question: Question, pick: Pick) -> float:
     return 1 / (1 + math.exp(-z))
 
 
-# Fitted by logistic regression on the made-up letters (bench/confidence.py), rounded; the last two set by hand.
+# Fitted by logistic regression on the made-up letters (bench/confidence.py), rounded; the last five set by hand.
 WEIGHTS = {
     "one": -4.8,
     "english": 0.8,
@@ -43,9 +48,10 @@ WEIGHTS = {
     "hard": 3.2,
     "close": 2.2,
     "worst": 3.3,
-    "no_span": -3.3,
+    "no_span": -6.0,
     "no_short": -2.0,
-    "time": -4.0,
+    "title": -3.0,
+    "time": -8.0,
     "absent": -1.5,
 }
 
@@ -70,6 +76,7 @@ def features(index: Index, question: Question, pick: Pick) -> dict[str, float]:
         "worst": worst * (1 - english),
         "no_span": float(lacks and question.kind in _NEED_SPAN),
         "no_short": float(lacks and question.kind in (Kind.NAME, Kind.PLACE, Kind.WHO)),
+        "title": float(any(t not in sentence for t in _TITLE.findall(question.folded))),
         "time": float(time_conflict(question, pick.letter, pick.measure, sentence)),
         "absent": float(sum(not mentions(context, n) for n in (*question.names, *question.quoted))),
     }

@@ -16,9 +16,11 @@ _LONGEST = 8
 # What a name of a place or a body ends in; the weak ones also end plain nouns.
 _STRONG = "市|县|区|省|州|镇|乡|村|湖|江|河|大学|学院|街道|中学|小学|一中|新区|开发区|机场"
 _WEAK = "学校|医院|公司|集团|小区|社区|公园|广场|中心|产业园|基地|委员会|研究院"
-_SUFFIXED = re.compile(rf"[㐀-鿿]{{2,8}}?(?:{_STRONG}|{_WEAK})(?![场民政级域村道线灯口镇流长委属内里])")
+_SUFFIXED = re.compile(rf"[㐀-鿿]{{2,8}}?(?:{_STRONG}|{_WEAK})(?![生场民政级域村道线灯口镇流长委属内里])")
 _ENDING = re.compile(rf"(?:{_STRONG}|{_WEAK})$")
 _STRONG_ENDING = re.compile(rf"(?:{_STRONG})$")
+# What makes one body of the name of a place and the words behind it: 某市职业技术学院.
+_BODY_OF = re.compile(r"[㐀-鿿]{0,10}?(?:大学|学院|中学|小学|医院|集团|公司)(?!生|堂|化)")
 _PLACES = frozenset("市县省州镇乡村")
 _PLAIN = frozenset(
     [
@@ -84,7 +86,8 @@ def _known(folded: str) -> list[str]:
         for length in range(min(_LONGEST, len(folded) - at), 1, -1):
             word = folded[at : at + length]
             if is_name(word):
-                found.append(word)
+                body = _BODY_OF.match(folded, at + length)
+                found.append(word + body[0] if body else word)
                 at += length - 1
                 break
             if length > 2 and is_common(word):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from string import Formatter
@@ -15,9 +15,9 @@ from rag.answer import Choice, choose
 from rag.confidence import Pick
 from rag.embed import Embedder, open_embedder
 from rag.errors import PromptError
-from rag.index import Index
+from rag.index import Index, measure_text
 from rag.letter import Letter, Measure, Span
-from rag.question import Kind, Question, is_no_question, understand
+from rag.question import Kind, Question, is_no_question, mend, understand
 from rag.rank import Hit, expand, load_lexicon, search
 from rag.scope import missing, year_missing
 from rag.settings import Settings
@@ -156,6 +156,10 @@ class Engine:
         if isinstance(letters, str):
             return self._refuse(question, clock, "wrong_scope", 0.0, missing=letters)
         hits = self._hits(question, letters, letter_id, k or self.settings.top_k)
+        mended = mend(question.asked, (measure_text(h.letter, h.measure) for h in hits))
+        if mended != question.asked:
+            question = replace(question, asked=mended)
+            hits = self._hits(question, letters, letter_id, k or self.settings.top_k)
         clock.retrieved()
         choice = self._from_metadata(question, hits) or choose(self.index, question, hits)
         if choice.confidence < self.settings.min_confidence:

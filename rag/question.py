@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -216,6 +217,27 @@ def _kind(folded: str) -> Kind:
         (Kind.WHETHER, _WHETHER),
     )
     return next((kind for kind, pattern in tests if pattern.search(folded)), Kind.FACT)
+
+
+def mend(asked: str, texts: Iterable[str]) -> str:
+    """Mend typing errors: a character that makes no pair the texts know, where one other character would make two.
+
+    零步件 becomes 零部件 when a text says 零部件 and none says 零步 or 步件.
+    """
+    known = "\n".join(map(fold, texts))
+    out = list(asked)
+    for i in range(1, len(asked) - 1):
+        before, wrong, after = out[i - 1], asked[i], asked[i + 1]
+        if (
+            not all(has_han(c) for c in (before, wrong, after))
+            or before + wrong in known
+            or wrong + after in known
+        ):
+            continue
+        found = set(re.findall(f"{before}([㐀-鿿]){after}", known))
+        if len(found) == 1:
+            out[i] = found.pop()
+    return "".join(out)
 
 
 def _planned(folded: str) -> bool | None:

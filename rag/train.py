@@ -224,6 +224,9 @@ _PLACE = re.compile(
 )
 
 
+_REGION = re.compile(r"(?:central|(?:north|south|east|west)(?:east|west)?(?:ern)?) china\b", re.IGNORECASE)
+
+
 def train_lexicon(data: Path, out: Path) -> dict[str, int]:
     """Sort the headwords of a Chinese–English dictionary into names of places and bodies, and common words.
 
@@ -241,11 +244,14 @@ def train_lexicon(data: Path, out: Path) -> dict[str, int]:
     for row in rows(data / "train" / "zhen_cedict.jsonl.gz"):
         word, gloss = row["zh"], row["en"]
         if _HAN.fullmatch(word) and 2 <= len(word) <= 8:
-            if gloss[:1].isupper() and _PLACE.search(gloss):
+            if (gloss[:1].isupper() and _PLACE.search(gloss)) or _REGION.match(gloss):
                 found["names"].add(word)
             elif gloss[:1].islower() and len(word) <= 4:
                 found["common"].add(word)
+    found["common"] -= {w for w in found["common"] if w in found["names"] and w[0] in "华东南西北中"}
     found["names"] -= found["common"]
+    stems = {w[:-1] for w in found["names"] if len(w) > 2 and w[-1] in "市省"}
+    found["names"] |= stems - found["common"]
     out.mkdir(parents=True, exist_ok=True)
     for name, words in found.items():
         text = "\n".join(["", *sorted(words), ""])
