@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.confidence import Pick, estimate
@@ -165,12 +165,13 @@ class _Judge:
 
     def _near(self, sentence: str, term: str, span: Candidate) -> float:
         best = 0.0
-        for match in re.finditer(re.escape(term), sentence):
-            if match.start() < span.end and match.end() > span.start:
+        for start in _places(term, sentence):
+            end = start + len(term)
+            if start < span.end and end > span.start:
                 best = max(best, self.inside(span))
                 continue
-            before = match.end() <= span.start
-            between = sentence[match.end() : span.start] if before else sentence[span.end : match.start()]
+            before = end <= span.start
+            between = sentence[end : span.start] if before else sentence[span.end : start]
             commas = len(_SEPARATOR.findall(between))
             rows = between.count("、")
             value = 0.55**commas * (0.75 if before else 0.5) ** rows * math.exp(-len(between) / 50)
@@ -245,3 +246,10 @@ def _unit_fit(asked: str, found: str) -> float | None:
 
 def _is_han(term: str) -> bool:
     return "㐀" <= term[0] <= "鿿"
+
+
+def _places(term: str, text: str) -> Iterator[int]:
+    at = text.find(term)
+    while at >= 0:
+        yield at
+        at = text.find(term, at + 1)

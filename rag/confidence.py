@@ -48,10 +48,10 @@ WEIGHTS = {
     "hard": 3.2,
     "close": 2.2,
     "worst": 3.3,
-    "no_span": -6.0,
+    "no_span": -9.0,
     "no_short": -2.0,
-    "title": -3.0,
-    "time": -8.0,
+    "title": -6.0,
+    "time": -9.0,
     "absent": -1.5,
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from rag.embed import Embedder, Vectors
+from rag.embed import Embedder, Ids, StaticEmbedder, Vectors
 from rag.errors import IndexMismatch, IndexMissing, LetterError
 from rag.letter import Letter, Measure
 from rag.parse import PARSER_VERSION, parse
@@ -26,6 +26,8 @@ from rag.words import Words, build_words
 
 LETTERS, MEASURES, SENTENCES = "letters.jsonl", "measures.faiss", "sentences.faiss"
 MEASURE_WORDS, SENTENCE_WORDS = "measure-words", "sentence-words"
+
+_KEPT = 20_000  # measures whose pieces are kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Index:
         self._sentences = _read_faiss(home / SENTENCES)
         self._words = Words(home / MEASURE_WORDS)
         self._sentence_words = Words(home / SENTENCE_WORDS)
+        self._pieces: dict[int, Ids] = {}
         self._check_counts(home)
 
     @classmethod
@@ -138,6 +141,17 @@ class Index:
             return np.zeros((0, self.embedder.dimension), np.float32)
         vectors: Vectors = self._sentences.reconstruct_n(numbers.start, len(numbers))
         return vectors
+
+    def pieces(self, numbers: Sequence[int]) -> list[Ids]:
+        """Return the distinct pieces of measures, by a static model; kept for the next question."""
+        assert isinstance(self.embedder, StaticEmbedder)
+        new = [n for n in numbers if n not in self._pieces]
+        if new:
+            if len(self._pieces) > _KEPT:
+                self._pieces.clear()
+            found = self.embedder.pieces([measure_text(*self.measures[n]) for n in new])
+            self._pieces.update((n, np.unique(ids)) for n, ids in zip(new, found, strict=True))
+        return [self._pieces[n] for n in numbers]
 
     def measure_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
         """Return the BM25 of the best measures for the terms, by number."""

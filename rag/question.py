@@ -234,7 +234,7 @@ def mend(asked: str, texts: Iterable[str]) -> str:
             or wrong + after in known
         ):
             continue
-        found = set(re.findall(f"{before}([㐀-鿿]){after}", known))
+        found = {c for c in re.findall(f"{before}(.){after}", known) if has_han(c)}
         if len(found) == 1:
             out[i] = found.pop()
     return "".join(out)

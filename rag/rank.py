@@ -21,7 +21,7 @@ import numpy as np
 
 from rag.embed import StaticEmbedder, Vectors
 from rag.errors import DataError
-from rag.index import Index, measure_text
+from rag.index import Index
 from rag.letter import Letter, Measure, Span
 from rag.text import fold, has_han, terms
 
@@ -164,15 +164,14 @@ def _late(index: Index, question: str, candidates: Sequence[int], score: Vectors
     if not isinstance(model, StaticEmbedder):
         return out
     chosen = np.argsort(-score, kind="stable")[:_LATE]
-    ids = model.pieces([question, *(measure_text(*index.measures[candidates[i]]) for i in chosen)])
-    asked = model.rows(ids[0])
+    asked = model.rows(model.pieces([question])[0])
     weights = np.linalg.norm(asked, axis=1)
     if not len(asked) or not weights.sum():
         return out
     asked = asked / np.maximum(weights, 1e-9)[:, None]
-    for i, pieces in zip(chosen, ids[1:], strict=True):
+    for i, pieces in zip(chosen, index.pieces([candidates[i] for i in chosen]), strict=True):
         if len(pieces):
-            rows = model.rows(np.unique(pieces))
+            rows = model.rows(pieces)
             rows /= np.maximum(np.linalg.norm(rows, axis=1), 1e-9)[:, None]
             out[i] = float((asked @ rows.T).max(axis=1) @ weights / weights.sum())
     return out
