@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--model", default=str(BUNDLED_MODEL), metavar="MODEL")
     options = parser.parse_args()
     model = open_embedder(options.model)
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count()
     print(f"nDCG@10; {cores} cores, Python {platform.python_version()}, {datetime.date.today()}.\n")
     print("| set | by passage | by best sentence | sum |\n| --- | ---: | ---: | ---: |")
     for name in SETS:

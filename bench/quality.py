@@ -86,7 +86,7 @@ def _retrieval(data: Path | None) -> Scores:
 
 
 def _table(found: Scores, kept: Scores) -> str:
-    cores = len(os.sched_getaffinity(0))
+    cores = os.cpu_count()
     where = f"{cores} cores, no GPU used, Python {platform.python_version()}"
     lines = [f"{where}, {datetime.date.today()}.", ""]
     lines += ["| set | score | value | baseline | change |", "| --- | --- | ---: | ---: | ---: |"]

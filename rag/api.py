@@ -210,7 +210,9 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> JSONResponse:
-        return _problem(error.status_code, str(error.detail))
+        problem = _problem(error.status_code, str(error.detail))
+        problem.headers.update(error.headers or {})
+        return problem
 
     @app.exception_handler(RagError)
     def known(_: Request, error: RagError) -> JSONResponse:

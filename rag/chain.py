@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypedDict
 
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+from langchain_core.runnables.utils import AddableDict
 
-from rag.engine import Answer, Engine
+from rag.engine import Engine
 
 
 class ChainInput(TypedDict, total=False):
@@ -31,15 +32,24 @@ def build_chain(engine: Engine | None = None) -> Runnable[str | ChainInput, dict
     """
     opened = engine or Engine.open()
 
-    def ask(given: str | ChainInput) -> Answer:
+    def ask(given: str | ChainInput) -> dict[str, Any]:
         if isinstance(given, str):
-            return opened.ask(given)
-        return opened.ask(given["question"], letter_id=given.get("letter_id"), k=given.get("k"))
+            return opened.ask(given).as_dict()
+        return opened.ask(given["question"], letter_id=given.get("letter_id"), k=given.get("k")).as_dict()
 
-    def parts(answers: Iterator[Answer]) -> Iterator[dict[str, Any]]:
+    def parts(whole: dict[str, Any]) -> Iterator[AddableDict]:
+        first = ("question", "citations")
+        yield AddableDict({name: whole[name] for name in first})
+        yield AddableDict({name: value for name, value in whole.items() if name not in first})
+
+    def stream(answers: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for answer in answers:
-            whole = answer.as_dict()
-            yield {"question": whole.pop("question"), "citations": whole.pop("citations")}
-            yield whole
+            yield from parts(answer)
 
-    return RunnableLambda(ask).with_config(run_name="ask") | RunnableGenerator(parts)
+    async def astream(answers: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+        async for answer in answers:
+            for part in parts(answer):
+                yield part
+
+    asking = RunnableLambda(ask).with_config(run_name="ask")
+    return asking | RunnableGenerator(stream, astream)

@@ -266,28 +266,31 @@ def load_refusals(folder: Path | None) -> dict[str, dict[str, str]]:
     """
     path = (folder or shipped_prompts()) / "refusals.toml"
     try:
-        found: dict[str, dict[str, str]] = tomllib.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise PromptError(f"{path} cannot be read ({error})", "a TOML file") from error
+    told = {lang: found[lang] if isinstance(found.get(lang), dict) else {} for lang in ("zh", "en")}
     wrong = [
-        f"{lang}.{reason}"
-        for lang in ("zh", "en")
+        f"{lang}.{reason}{fault}"
+        for lang, sentences in told.items()
         for reason in REASONS
-        if not isinstance(found.get(lang, {}).get(reason), str)
-    ]
-    wrong += [
-        f"{lang}.{reason}: {{{name}}}"
-        for lang, sentences in found.items()
-        for reason, sentence in sentences.items()
-        for _, name, _, _ in Formatter().parse(sentence)
-        if name is not None and name not in _ALLOWED
+        if (fault := _fault(sentences.get(reason))) is not None
     ]
     if wrong:
         raise PromptError(
             f"{path} lacks or misuses {', '.join(wrong)}",
             f"a sentence for each, with no other variables than {', '.join(sorted(_ALLOWED))}",
         )
-    return found
+    return told
+
+
+def _fault(sentence: Any) -> str | None:
+    """What is wrong with a sentence: nothing (None), its unknown variables, or that it is none."""
+    try:
+        unknown = {name for _, name, _, _ in Formatter().parse(sentence) if name is not None} - _ALLOWED
+    except (TypeError, ValueError) as error:
+        return f" ({error})"
+    return ": " + ", ".join(f"{{{name}}}" for name in sorted(unknown)) if unknown else None
 
 
 def shipped_prompts() -> Path:

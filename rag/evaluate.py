@@ -19,11 +19,11 @@ from rag.rank import search
 from rag.text import fold
 
 
-def json_lines(path: Path) -> list[dict[str, Any]]:
-    """Read a JSON Lines file.
+def json_lines(path: Path, *needed: str) -> list[dict[str, Any]]:
+    """Read a JSON Lines file whose objects have the ``needed`` keys.
 
     Raises:
-        DataError: naming the file and the line that is no JSON object.
+        DataError: naming the file and the line that is no such object.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -39,6 +39,8 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
             row = None
         if not isinstance(row, dict):
             raise DataError(f"line {number} of {path} is not a JSON object", "one object a line")
+        if lacking := [key for key in needed if key not in row]:
+            raise DataError(f"line {number} of {path} has no {', '.join(lacking)}", "these keys")
         found.append(row)
     return found
 
@@ -53,8 +55,8 @@ def evaluate_beir(folder: Path, embedder: Embedder) -> dict[str, float]:
     Returns:
         ``ndcg@10``, ``recall@1``, ``recall@10`` and ``mrr@10``, each in [0, 1], means over the queries with a judgement.
     """
-    corpus = json_lines(folder / "corpus.jsonl")
-    queries = json_lines(folder / "queries.jsonl")
+    corpus = json_lines(folder / "corpus.jsonl", "id", "text")
+    queries = json_lines(folder / "queries.jsonl", "id", "text")
     relevant = _judgements(folder / "qrels.tsv")
     with tempfile.TemporaryDirectory() as scratch:
         letters = [_passage(str(row["id"]), str(row["text"])) for row in corpus]
@@ -89,10 +91,12 @@ def _judgements(path: Path) -> dict[str, set[str]]:
         lines = path.read_text(encoding="utf-8").splitlines()[1:]
     except OSError as error:
         raise DataError(f"{path} cannot be read", "qrels.tsv with a header line") from error
-    for line in lines:
-        query, passage, grade = line.split("\t")
-        if int(grade) > 0:
-            relevant.setdefault(query, set()).add(passage)
+    for number, line in enumerate(lines, 2):
+        parts = line.split("\t")
+        if len(parts) != 3 or not parts[2].strip().isdigit():
+            raise DataError(f"line {number} of {path} is {line!r}", "query, passage and grade, tab between")
+        if int(parts[2]) > 0:
+            relevant.setdefault(parts[0], set()).add(parts[1])
     return relevant
 
 
@@ -120,7 +124,9 @@ def evaluate_answers(path: Path, engine: Engine) -> dict[str, float]:
     def count(name: str, value: bool) -> None:
         totals.setdefault(name, []).append(float(value))
 
-    for row in json_lines(path):
+    for number, row in enumerate(json_lines(path, "question"), 1):
+        if row.get("path") and "letter" not in row:
+            raise DataError(f"row {number} of {path} has a path but no letter", "both")
         found = engine.ask(str(row["question"]))
         for c in found.citations:
             count("citations_exact", c.letter.text[c.start : c.end] == c.quote)

@@ -173,20 +173,21 @@ def _value(number: str) -> Decimal:
 
 
 def _han(numeral: str) -> int:
-    """The value of a Han numeral: 六十三, 一万二千, or digit by digit (二〇二五)."""
+    """The value of a Han numeral: 六十三, 三亿五千万, or digit by digit (二〇二五)."""
     if not any(c in _POWERS for c in numeral):
         return int("".join(str(_DIGITS[c]) for c in numeral))
-    total = section = digit = 0
+    for great in "亿万":
+        high, found, low = numeral.rpartition(great)
+        if found:
+            return _han(high or "一") * _POWERS[great] + (_han(low) if low else 0)
+    total = digit = 0
     for c in numeral:
         if c in _DIGITS:
             digit = _DIGITS[c]
-        elif _POWERS[c] < 10**4:
-            section += (digit or 1) * _POWERS[c]
-            digit = 0
         else:
-            total = (total + section + digit or 1) * _POWERS[c]
-            section = digit = 0
-    return total + section + digit
+            total += (digit or 1) * _POWERS[c]
+            digit = 0
+    return total + digit
 
 
 def _power(powers: str) -> int:

@@ -93,7 +93,7 @@ _NO_QUESTION = re.compile(
     r"谁(?:开发|创造|训练)了?你|天气怎么样|今天星期几|现在几点|陪我聊|你.{0,4}(?:心情|爱好|模型|机器人)|tell me a joke|who are you|how are you"
 )
 _ORDERS = re.compile(
-    r"忽略|无视|忘(?:掉|记)(?:以上|之前|前面|所有|你)|不要(?:理会|遵守)|系统提示|提示词|system prompt|(?:ignore|disregard|forget).{0,30}(?:instruction|prompt|above|previous|rules)|"
+    r"忽略|无视|忘(?:掉|记)(?:以上|之前|前面|所有|你)|不要(?:理会|遵守)|系统提示(?:词|语)|提示词|system prompt|(?:ignore|disregard|forget).{0,30}(?:instruction|prompt|above|previous|rules)|"
     r"从现在(?:起|开始).{0,8}你|你现在是|假装你|扮演|jailbreak|开发者模式|developer mode|越狱|(?:输出|打印|显示|泄露|说出|告诉我)(?:你|你的)(?:的)?(?:指令|设定|规则|密钥|密码)|api.?key|<\|?(?:system|im_start)"
 )
 _YEAR = re.compile(r"(?:19|20)\d{2}(?=年|\D|$)")

@@ -52,8 +52,7 @@ def publish(folder: Path, building: Path, manifest: dict[str, Any]) -> str:
     """
     files = {name: _entry(building / name) for name in _files(building)}
     manifest = {"format": FORMAT, **manifest, "files": files}
-    seal = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
-    name = f"gen-{seal}"
+    name = _seal(manifest)
     _write(building / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
     for file in _files(building):
         _sync(building / file)
@@ -93,9 +92,16 @@ def current(folder: Path) -> tuple[Path, dict[str, Any]]:
         raise IndexDamaged(f"{home / MANIFEST} is missing or cut short", "a manifest", REBUILD) from error
     if found != FORMAT:
         raise IndexMismatch(f"{folder} is an index of format {found}", f"format {FORMAT}", REBUILD)
+    if _seal(manifest) != name:
+        raise IndexDamaged(f"{home / MANIFEST} is altered", f"the manifest of {name}", REBUILD)
     for file, entry in files.items():
         _check(home / file, entry)
     return home, manifest
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    """The name of a generation: it follows from its manifest, and that from its files."""
+    return f"gen-{hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
 def _no_current(folder: Path) -> IndexMissing | IndexDamaged:

@@ -21,6 +21,8 @@ def _opencc() -> Any:
 
 @lru_cache(maxsize=65536)
 def _fold_character(character: str) -> str:
+    if "①" <= character <= "⑳":  # a number of an item, not a digit of the text
+        return character
     folded = unicodedata.normalize("NFKC", character).lower()
     return folded if len(folded) == 1 else character
 

@@ -15,6 +15,23 @@ from rag.settings import BUNDLED_MODEL, Settings
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+# These load torch, which takes longer than most modules run: one worker is enough for it.
+TORCH = ("test_embed.py", "test_train.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give the tests to the workers module by module."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByModule(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            module = nodeid.split("::")[0]
+            return "torch" if module.endswith(TORCH) else module
+
+    return ByModule(config, log)
+
+
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch, tmp_path):
     """Settings of whoever runs the tests do not reach them: neither RAG_ variables nor a .env file."""

@@ -1,0 +1,319 @@
+"""The HTTP service, and its contract for errors.
+
+Every error, whatever its cause, is RFC 9457 problem+json of one shape: ``type`` (about:blank), ``title`` (the phrase
+of the status), ``status`` (the number), ``detail`` (one line for a person) and, for a body or parameter that is not
+as expected, ``errors``: a list of ``at`` and ``detail``. Nothing else, and never a stack.
+
+Answers are those of the JSON contract. Without an index the service is up but not ready; it becomes ready, and
+takes up a new generation, without a restart.
+"""
+
+import json
+import threading
+import time
+
+import httpx
+import pytest
+import uvicorn
+from fakes import letter_of
+from fastapi.testclient import TestClient
+
+from rag.api import MAX_BODY_BYTES, create_app
+from rag.index import update
+from rag.settings import Settings
+from rag.store import CURRENT
+
+ASKED = "家庭养老床位每张一次性建设补贴多少钱？"
+
+
+@pytest.fixture(scope="module")
+def client(library, embedder):
+    settings = Settings(index_dir=library, _env_file=None)
+    return TestClient(create_app(settings, embedder), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def empty(tmp_path, embedder):
+    """A service over a folder in which there is no index yet, and that folder."""
+    settings = Settings(index_dir=tmp_path / "index", _env_file=None)
+    app = create_app(settings, embedder)
+    return TestClient(app, raise_server_exceptions=False), tmp_path / "index"
+
+
+def assert_problem(response, status, title, *said):
+    """The one shape of every error."""
+    body = response.json()
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert set(body) <= {"type", "title", "status", "detail", "errors"}
+    assert (body["type"], body["title"], body["status"]) == ("about:blank", title, status)
+    assert body["detail"]
+    assert "\n" not in body["detail"]
+    assert "Traceback" not in response.text
+    for error in body.get("errors", []):
+        assert set(error) == {"at", "detail"}
+    assert [s for s in said if s not in response.text] == []
+
+
+def events(text):
+    """The name and data of each server-sent event."""
+    found = [dict(x.split(": ", 1) for x in block.split("\n")) for block in text.split("\n\n") if block]
+    return [(e["event"], json.loads(e["data"])) for e in found]
+
+
+def timeless(answer):
+    return {name: value for name, value in answer.items() if name != "timings_ms"}
+
+
+def test_chat_gives_the_answer_of_the_engine(client, engine):
+    response = client.post("/chat", json={"question": ASKED})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert timeless(response.json()) == timeless(engine.ask(ASKED).as_dict())
+    assert response.json()["short_answer"] == "2500元"
+
+
+def test_chat_refuses_with_status_200(client):
+    response = client.post("/chat", json={"question": "柳川县有多少张床位？"})
+    assert response.status_code == 200
+    assert (response.json()["refused"], response.json()["reason"]) == (True, "wrong_scope")
+
+
+def test_chat_takes_a_letter_and_a_number_of_measures(client):
+    body = {"question": ASKED, "letter_id": "haizhou-civil", "k": 1}
+    assert client.post("/chat", json=body).json()["short_answer"] == "2500元"
+
+
+def test_stream_gives_citations_before_sentences_and_the_whole_answer_last(client, engine):
+    response = client.post("/chat", json={"question": ASKED, "stream": True})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    found = events(response.text)
+    assert [name for name, _ in found] == ["status", "citations", "sentence", "answer", "done"]
+    answer = engine.ask(ASKED).as_dict()
+    data = dict(found)
+    assert data["citations"]["citations"] == answer["citations"]
+    assert data["sentence"]["text"] == answer["answer"]
+    assert timeless(data["answer"]) == timeless(answer)
+
+
+def test_stream_of_a_refusal_has_no_citations(client):
+    response = client.post("/chat", json={"question": "你好", "stream": True})
+    data = dict(events(response.text))
+    assert data["status"] == {"state": "refused"}
+    assert data["citations"] == {"citations": []}
+    assert data["answer"]["reason"] == "not_a_question"
+
+
+def test_search_gives_hits_best_first(client):
+    body = client.get("/search", params={"q": "加装电梯补助", "k": 3}).json()
+    assert body["query"] == "加装电梯补助"
+    assert body["hits"][0]["letter_id"] == "beiling-housing"
+    scores = [hit["score"] for hit in body["hits"]]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 3
+
+
+def test_search_in_one_letter(client):
+    hits = client.get("/search", params={"q": "补助", "letter": "linxi-health"}).json()["hits"]
+    assert {hit["letter_id"] for hit in hits} == {"linxi-health"}
+
+
+def test_letters_are_listed(client):
+    body = client.get("/letters").json()
+    assert [a["letter_id"] for a in body["letters"]] == [
+        "beiling-housing",
+        "dongze-env",
+        "haizhou-civil",
+        "linxi-health",
+        "nanpu-rural",
+        "qingyuan-edu",
+        "songhe-jobs",
+        "yunling-transport",
+    ]
+
+
+def test_letter_has_its_text_and_measures_as_offsets(client, letters):
+    body = client.get("/letters/dongze-env").json()
+    assert body["text"] == letters["dongze-env"].text
+    assert [m["path"] for m in body["measures"]] == ["前言", "一", "二", "三", "四", "五", "结尾"]
+    for measure in body["measures"]:
+        assert body["text"][measure["start"] : measure["end"]] == measure["quote"]
+
+
+@pytest.mark.parametrize(
+    ("body", "at"),
+    [
+        ({}, "question"),
+        ({"question": 5}, "question"),
+        ({"question": None}, "question"),
+        ({"question": ["a"]}, "question"),
+        ({"question": ASKED, "k": 0}, "k"),
+        ({"question": ASKED, "k": 51}, "k"),
+        ({"question": ASKED, "k": "5"}, "k"),
+        ({"question": ASKED, "k": 1.5}, "k"),
+        ({"question": ASKED, "stream": "yes"}, "stream"),
+        ({"question": ASKED, "letter_id": 7}, "letter_id"),
+        ({"question": ASKED, "more": 1}, "more"),
+        ([], "body"),
+        ("text", "body"),
+        (None, "body"),
+    ],
+)
+def test_body_of_other_fields_or_types_is_422_and_says_where(client, body, at):
+    response = client.post("/chat", json=body)
+    assert_problem(response, 422, "Unprocessable Entity", at)
+    assert any(at in error["at"] for error in response.json()["errors"])
+
+
+@pytest.mark.parametrize("content", [b"{", b"not json", b'{"question": }', b"\xff\xfe"])
+def test_body_that_is_no_json_is_400(client, content):
+    response = client.post("/chat", content=content, headers={"content-type": "application/json"})
+    assert_problem(response, 400, "Bad Request")
+
+
+def test_empty_body_is_422(client):
+    assert_problem(client.post("/chat"), 422, "Unprocessable Entity", "body")
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [("", "empty"), (" \n", "empty"), ("问" * 2001, "2,001 characters")],
+)
+def test_question_that_cannot_be_asked_is_422(client, question, said):
+    response = client.post("/chat", json={"question": question})
+    assert_problem(response, 422, "Unprocessable Entity", said)
+    assert_problem(client.get("/search", params={"q": question}), 422, "Unprocessable Entity", said)
+
+
+def test_lone_surrogate_is_422(client):
+    response = client.post(
+        "/chat",
+        content=b'{"question": "\\ud800 how many beds?"}',
+        headers={"content-type": "application/json"},
+    )
+    assert_problem(response, 422, "Unprocessable Entity")
+
+
+def test_unknown_letter_is_404(client):
+    for response in (
+        client.get("/letters/zzz"),
+        client.post("/chat", json={"question": ASKED, "letter_id": "zzz"}),
+        client.get("/search", params={"q": "补助", "letter": "zzz"}),
+    ):
+        assert_problem(response, 404, "Not Found", "zzz")
+
+
+def test_unknown_path_is_404(client):
+    assert_problem(client.get("/nowhere"), 404, "Not Found")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/chat"), ("POST", "/search"), ("PUT", "/chat")])
+def test_wrong_method_is_405_and_names_the_right_one(client, method, path):
+    response = client.request(method, path)
+    assert_problem(response, 405, "Method Not Allowed")
+    assert response.headers["allow"]
+
+
+@pytest.mark.parametrize("parameters", [{}, {"q": "补助", "k": "many"}, {"q": "补助", "k": 0}])
+def test_search_without_or_with_wrong_parameters_is_422(client, parameters):
+    response = client.get("/search", params=parameters)
+    assert_problem(response, 422, "Unprocessable Entity")
+    assert response.json()["errors"]
+
+
+def test_body_that_is_too_large_is_413(client):
+    response = client.post("/chat", json={"question": "x" * MAX_BODY_BYTES})
+    assert_problem(response, 413, "Request Entity Too Large", "262,144")
+
+
+def test_body_of_unknown_length_is_411(client):
+    response = client.post("/chat", content=iter([b'{"question": "x"}']))
+    assert_problem(response, 411, "Length Required")
+
+
+def test_without_an_index_the_service_is_up_but_not_ready(empty):
+    client, _ = empty
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert_problem(client.get("/readyz"), 503, "Service Unavailable", "run: rag index")
+    response = client.post("/chat", json={"question": ASKED})
+    assert_problem(response, 503, "Service Unavailable", "run: rag index")
+
+
+def test_service_becomes_ready_when_the_index_is_built(empty, embedder, letters):
+    client, folder = empty
+    assert client.get("/readyz").status_code == 503
+    change = update(folder, [letters["haizhou-civil"]], embedder)
+    assert client.get("/readyz").json() == {"status": "ok", "generation": change.generation}
+    assert client.post("/chat", json={"question": ASKED}).json()["short_answer"] == "2500元"
+
+
+def test_new_generation_is_taken_up_with_the_next_request(empty, embedder):
+    client, folder = empty
+    for number in ("63", "64"):
+        text = f"某委员:\n一、建站点。建成零工驿站{number}家。\n二、办培训。办班5期。\n"
+        change = update(folder, [letter_of(text)], embedder)
+        answer = client.post("/chat", json={"question": "建成零工驿站多少家?"}).json()
+        assert answer["short_answer"] == f"{number}家"
+        assert answer["index"]["generation"] == change.generation
+
+
+def test_broken_new_generation_leaves_the_old_one_in_use(empty, embedder, letters):
+    client, folder = empty
+    update(folder, [letters["haizhou-civil"]], embedder)
+    assert client.get("/readyz").status_code == 200
+    (folder / CURRENT).write_text("gen-0000000000000000\n", encoding="utf-8")
+    assert client.post("/chat", json={"question": ASKED}).json()["short_answer"] == "2500元"
+
+
+def test_index_that_is_damaged_from_the_start_is_503(empty):
+    client, folder = empty
+    folder.mkdir()
+    (folder / CURRENT).write_text("garbage", encoding="utf-8")
+    assert_problem(client.get("/readyz"), 503, "Service Unavailable", "rag index --rebuild")
+
+
+def test_openapi_shows_an_example_and_every_route(client):
+    document = client.get("/openapi.json").json()
+    assert set(document["paths"]) >= {
+        *("/chat", "/search", "/letters", "/letters/{letter_id}", "/healthz", "/readyz")
+    }
+    (example,) = document["components"]["schemas"]["ChatRequest"]["examples"]
+    assert client.post("/chat", json=example).status_code == 200
+    for path in document["paths"].values():
+        for operation in path.values():
+            assert operation["summary"]
+
+
+def test_many_questions_at_once_get_their_own_answers(client):
+    questions = {ASKED: "2500元", "云龙线是哪天通车的？": "2024年8月16日"}
+    found = []
+
+    def ask(question):
+        answer = client.post("/chat", json={"question": question}).json()
+        found.append((answer["question"], answer["short_answer"]))
+
+    threads = [threading.Thread(target=ask, args=(q,)) for q in [*questions] * 5]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted([*questions.items()] * 5)
+
+
+def test_real_server_answers_over_a_socket(library, embedder):
+    app = create_app(Settings(index_dir=library, _env_file=None), embedder)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    try:
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            assert client.post("/chat", json={"question": ASKED}).json()["short_answer"] == "2500元"
+            body = {"question": ASKED, "stream": True}
+            assert events(client.post("/chat", json=body).text)[-1] == ("done", {})
+            assert_problem(client.get("/nowhere"), 404, "Not Found")
+    finally:
+        server.should_exit = True
+        thread.join()
