@@ -34,6 +34,9 @@ def main() -> int:
     parser.add_argument("--warm", action="store_true", help=argparse.SUPPRESS)
     if parser.parse_args().warm:
         return _warm()
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"the machine is busy (load {load:.1f}); the figures will be too high", file=sys.stderr)
     with tempfile.TemporaryDirectory() as scratch:
         rows = _measure(Path(scratch))
     machine = {
@@ -44,6 +47,7 @@ def main() -> int:
     report = {
         "date": f"{datetime.date.today()}",
         "machine": machine,
+        "load_before": round(load, 2),
         "rounds": ROUNDS,
         "medians": rows,
     }

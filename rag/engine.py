@@ -152,21 +152,21 @@ class Engine:
             self.index.letter(letter_id)
         if is_no_question(question.folded):
             return self._refuse(question, clock, "not_a_question", 0.0)
-        letters = self._in_scope(question, letter_id)
+        letters = self.letters_in_scope(question, letter_id)
         if isinstance(letters, str):
             return self._refuse(question, clock, "wrong_scope", 0.0, missing=letters)
-        hits = self._hits(question, letters, letter_id, k or self.settings.top_k)
+        hits = self.hits(question, letters, letter_id, k or self.settings.top_k)
         mended = mend(question.asked, (measure_text(h.letter, h.measure) for h in hits))
         if mended != question.asked:
             question = replace(question, asked=mended)
-            hits = self._hits(question, letters, letter_id, k or self.settings.top_k)
+            hits = self.hits(question, letters, letter_id, k or self.settings.top_k)
         clock.retrieved()
         choice = self._from_metadata(question, hits) or choose(self.index, question, hits)
         if choice.confidence < self.settings.min_confidence:
             return self._refuse(question, clock, "no_evidence", choice.confidence)
         return self._answer(question, clock, choice)
 
-    def _in_scope(self, question: Question, letter_id: str | None) -> list[str] | str:
+    def letters_in_scope(self, question: Question, letter_id: str | None) -> list[str] | str:
         """The ids of the letters that speak of all the question names; or what the best of them lacks."""
         letters = [a for a in self.index.letters if letter_id in (None, a.id)]
         lacks = {a.id: missing(question, a) + [y for y in [year_missing(question, a)] if y] for a in letters}
@@ -175,7 +175,8 @@ class Engine:
             return fitting
         return "、".join(sorted(lacks.values(), key=len)[0])
 
-    def _hits(self, question: Question, letters: Sequence[str], letter_id: str | None, k: int) -> list[Hit]:
+    def hits(self, question: Question, letters: Sequence[str], letter_id: str | None, k: int) -> list[Hit]:
+        """The best ``k`` measures of the letters named by id."""
         asked = expand(question.asked, self.lexicon)
         only = letter_id or (letters[0] if len(letters) == 1 else None)
         wide = k if only or len(letters) == len(self.index.letters) else 10 * k

@@ -1,7 +1,7 @@
-r"""Numbers with their units, and dates, as they stand in official Chinese text.
+"""Numbers with their units, and dates, as they stand in official Chinese text.
 
 Works on folded text (:func:`rag.text.fold`), so that 63家, ６３家 and 六十三家 are the same quantity, and never relies on
-``\\b`` or ``\\w``, which do not see the border between a digit and a Han character.
+the word borders of regular expressions, which do not see where a digit meets a Han character.
 """
 
 from __future__ import annotations
