@@ -64,9 +64,11 @@ def _others(question: Question, best: Pick, ranked: Sequence[Pick]) -> list[Pick
     if question.kind not in (Kind.NUMBER, Kind.MONEY, Kind.SHARE) or best.short is None:
         return []
     found: dict[str, Pick] = {}
+    shown = {best.sentence.of(best.letter.text)}
     for p in ranked:
         other = p.letter is not best.letter or p.measure is not best.measure
-        if other and p.short and p.score > 0.97 * best.score:
+        if other and p.short and p.score > 0.97 * best.score and p.sentence.of(p.letter.text) not in shown:
+            shown.add(p.sentence.of(p.letter.text))
             found.setdefault(p.measure.path + p.letter.id, p)
     return list(found.values())[: _MOST - 1]
 
