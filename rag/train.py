@@ -12,11 +12,12 @@ import itertools
 import json
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import DataError
+from rag.teach import load_teaching
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 
-HAN_PIECES, OTHER_PIECES, DIMENSION = 34_000, 14_000, 256
+HAN_PIECES, OTHER_PIECES, DIMENSION, BATCH = 34_000, 14_000, 256, 1024
 _SENTENCE = re.compile(r"[^。！？!?；;\n]{4,}[。！？!?；;]?")
 _HAN = re.compile(r"[㐀-鿿]+")
 
@@ -41,7 +42,7 @@ def load_sources(data: Path, seed: int = 7) -> dict[str, list[Pair]]:
     """Read every training source under ``data``; each becomes one dataset whose batches are not mixed.
 
     Args:
-        data: folder with ``train/``, ``rc/`` and ``authored/`` (see the model card for the files).
+        data: folder with ``train/`` and ``rc/`` (see the model card for the files).
         seed: of the shuffle and the sampling.
 
     Raises:
@@ -72,11 +73,32 @@ def load_sources(data: Path, seed: int = 7) -> dict[str, list[Pair]]:
         name = path.name.removesuffix(".jsonl.gz")
         pairs = [(r["zh"], r["en"]) for r in rows(path)]
         sources[name] = pairs * (1 if "cedict" in name or "pydocs" in name else 3)
-    taught = [(r["q"], r["p"]) for p in sorted((data / "authored").glob("*.jsonl")) for r in rows(p)]
-    if taught:
-        sources["authored"] = taught * 8
     for pairs in sources.values():
         rng.shuffle(pairs)
+    return sources
+
+
+def teaching_sources(
+    taught: Sequence[dict[str, str]], rng: random.Random, passes: int = 8
+) -> dict[str, list[Pair]]:
+    """Turn the teaching data into datasets in which no official text comes twice, so that no batch denies a right answer.
+
+    The n-th question of every text goes into the n-th dataset; English questions also meet a Chinese one of their text.
+    """
+    by_text: dict[str, list[dict[str, str]]] = {}
+    for row in taught:
+        by_text.setdefault(row["p"], []).append(row)
+    sources: dict[str, list[Pair]] = {}
+    for text, asked in by_text.items():
+        rng.shuffle(asked)
+        for n, row in enumerate(asked[:6]):
+            sources.setdefault(f"teaching_{n}", []).append((row["q"], text))
+        english = [r["q"] for r in asked if r["k"] == "en"]
+        chinese = [r["q"] for r in asked if r["k"] != "en"]
+        if english and chinese:
+            sources.setdefault("teaching_en_zh", []).append((english[0], rng.choice(chinese)))
+        if len(chinese) > 1:
+            sources.setdefault("teaching_zh_zh", []).append((chinese[0], chinese[1]))
     return sources
 
 
@@ -146,45 +168,57 @@ def train_embedder(
     out: Path,
     *,
     epochs: float = 2,
-    batch_size: int = 1024,
+    teaching_epochs: float = 12,
     learning_rate: float = 0.2,
     start: Path | None = None,
 ) -> SentenceTransformer:
     """Train the static embedding and save it in sentence-transformers format.
 
+    First on all the public data with the teaching data among it, then on the teaching data with a tenth of the public
+    data, so that nothing is forgotten.
+
     Args:
         data: the training data (see :func:`load_sources`).
         out: folder to write; ``README.md`` there (the model card) is kept.
-        epochs: passes over the data.
-        batch_size: pairs a batch; all others of the batch are negatives.
-        learning_rate: peak, in the units of Adam on averaged vectors.
+        epochs: passes over the public data; 0 leaves them out.
+        teaching_epochs: passes over the teaching data after that.
+        learning_rate: peak, in the units of Adam on averaged vectors; a quarter of it for the second part.
         start: a model folder to continue from, instead of a new tokenizer and table.
     """
-    from datasets import Dataset
-    from sentence_transformers import (
-        SentenceTransformer,
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-    )
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 
-    sources = load_sources(data)
+    rng = random.Random(7)  # noqa: S311
+    public = load_sources(data)
+    taught = teaching_sources(load_teaching(), rng)
     if start:
         model = SentenceTransformer(str(start), device="cpu").float()
     else:
-        table = StaticEmbedding(train_tokenizer(sources), embedding_dim=DIMENSION)
+        table = StaticEmbedding(train_tokenizer(public | taught), embedding_dim=DIMENSION)
         model = SentenceTransformer(modules=[table, Normalize()], device="cpu")
+    if epochs:
+        _fit(model, public | taught, epochs, learning_rate, out)
+    if teaching_epochs:
+        tenth = {name: pairs[: len(pairs) // 10] for name, pairs in public.items()}
+        _fit(model, tenth | taught, teaching_epochs, learning_rate / 4, out)
+    save(model, out)
+    return model
+
+
+def _fit(
+    model: SentenceTransformer, sources: dict[str, list[Pair]], epochs: float, learning_rate: float, out: Path
+) -> None:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
     loss = MultipleNegativesRankingLoss(
-        model,
-        scale=20.0,
-        directions=("query_to_doc", "doc_to_query"),
-        partition_mode="per_direction",
+        model, scale=20.0, directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction"
     )
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(out / "run"),
         num_train_epochs=epochs,
-        per_device_train_batch_size=batch_size,
+        per_device_train_batch_size=BATCH,
         learning_rate=learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=50,
@@ -193,19 +227,12 @@ def train_embedder(
         save_strategy="no",
         report_to="none",
         use_cpu=True,
-        dataloader_drop_last=False,
     )
-    SentenceTransformerTrainer(
-        model=model,
-        args=arguments,
-        train_dataset={
-            name: Dataset.from_dict({"anchor": [a for a, _ in pairs], "positive": [b for _, b in pairs]})
-            for name, pairs in sources.items()
-        },
-        loss=loss,
-    ).train()
-    save(model, out)
-    return model
+    data = {
+        name: Dataset.from_dict({"anchor": [a for a, _ in pairs], "positive": [b for _, b in pairs]})
+        for name, pairs in sources.items()
+    }
+    SentenceTransformerTrainer(model=model, args=arguments, train_dataset=data, loss=loss).train()
 
 
 def save(model: SentenceTransformer, out: Path) -> None:

@@ -194,6 +194,28 @@ def test_lone_surrogate_is_422(client):
     assert_problem(response, 422, "Unprocessable Entity")
 
 
+@pytest.mark.parametrize(
+    ("content", "status", "title"),
+    [
+        (b'{"question": "beds?", "\\ud800": 1}', 422, "Unprocessable Entity"),
+        (b'{"question": "how many beds?", "letter_id": "\\ud800"}', 404, "Not Found"),
+        (b'{"question": NaN}', 422, "Unprocessable Entity"),
+        (b'{"question": "beds?", "k": 1e999}', 422, "Unprocessable Entity"),
+        (b'{"question": "beds?", "k": ' + b"9" * 5000 + b"}", 400, "Bad Request"),
+        (b"[" * 100_000, 400, "Bad Request"),
+    ],
+    ids=["surrogate-name", "surrogate-letter", "nan", "infinite", "huge", "deep"],
+)
+def test_hostile_json_is_a_problem_and_no_crash(client, content, status, title):
+    response = client.post("/chat", content=content, headers={"content-type": "application/json"})
+    assert_problem(response, status, title)
+
+
+def test_body_of_another_type_is_422(client):
+    response = client.post("/chat", data={"question": "beds?"})
+    assert_problem(response, 422, "Unprocessable Entity", "body")
+
+
 def test_unknown_letter_is_404(client):
     for response in (
         client.get("/letters/zzz"),

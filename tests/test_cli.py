@@ -123,6 +123,17 @@ def test_batch_for_a_person_shows_each_question_over_its_answer(call, tmp_path):
     assert done.stdout.splitlines()[:2] == [f"a1 {ASKED}", "63家"]
 
 
+def test_batch_goes_on_after_characters_that_are_none(rag, tmp_path):
+    rows = [{"id": 1, "question": "\ud800?"}, {"id": "\ud800", "question": ASKED}]
+    text = "".join(json.dumps(row) + "\n" for row in [*rows, {"id": 3, "question": ASKED}])
+    (tmp_path / "questions.jsonl").write_text(text, encoding="utf-8")
+    done = rag("ask", "--batch", "questions.jsonl", "--json")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row.get("short_answer") for row in found] == [None, "63家", "63家"]
+    assert "broken characters" in found[0]["error"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("not json\n", "line 1"), ('{"id": 1}\n', "row 1"), ('{"question": 5}\n', "row 1")],
@@ -270,6 +281,44 @@ def test_settings_may_stand_in_a_dotenv_file(tmp_path, seed_library):
     (tmp_path / ".env").write_text(f"RAG_INDEX_DIR={seed_library}\n", encoding="utf-8")
     done = run_python("-m", "rag.cli", "ask", ASKED, cwd=tmp_path)
     assert done.stdout.startswith("63家\n")
+
+
+def test_dotenv_file_that_is_no_text_is_an_error(call, tmp_path):
+    (tmp_path / ".env").write_bytes(b"\xff\xfe")
+    assert_error(call("ask", ASKED), ".env")
+
+
+def test_json_is_whole_where_the_terminal_knows_ascii_only(rag):
+    done = rag("ask", ASKED, "--json", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["short_answer"] == "63家"
+
+
+def test_answer_is_shown_where_the_terminal_knows_ascii_only(rag):
+    done = rag("ask", ASKED, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("63")
+
+
+def test_arguments_that_are_no_text_are_an_error(rag):
+    assert_error(rag("ask", b"\xff\xfe?"), "broken characters")
+
+
+def test_full_disk_under_the_output_is_an_error(tmp_path, seed_library):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rag.cli", "letters"],
+            cwd=tmp_path,
+            env=clean_environment(RAG_INDEX_DIR=str(seed_library)),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_doctor_is_content_with_a_whole_index(call):

@@ -47,15 +47,37 @@ update(Path(sys.argv[1]), letters, Deadly())
 """
 
 
-def start_update(folder, die_at=None, limit=0):
-    """Start an update to 28 other letters in a process of its own."""
+def start(code, *arguments):
+    places = (LETTERS.parent, LETTERS.parent.parent)
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD.format(die_at=die_at, limit=limit), str(folder)],
-        env=clean_environment(PYTHONPATH=":".join(map(str, (LETTERS.parent, LETTERS.parent.parent)))),
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=clean_environment(PYTHONPATH=":".join(map(str, places))),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def start_update(folder, die_at=None, limit=0):
+    """Start an update to 28 other letters in a process of its own."""
+    return start(CHILD.format(die_at=die_at, limit=limit), folder)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from fakes import HashEmbedder, letter_of
+from rag.index import update
+
+for n in range(int(sys.argv[2]), int(sys.argv[3])):
+    text = f"某委员:\\n一、建站点。建成{n}个。\\n二、办培训。办了5期。\\n"
+    update(Path(sys.argv[1]), [letter_of(text, "a.txt")], HashEmbedder())
+"""
+
+
+def start_writer(folder, first, last):
+    """Start a process that publishes one generation after another."""
+    return start(WRITER, folder, str(first), str(last))
 
 
 def ids(index):
@@ -307,6 +329,33 @@ def test_open_index_answers_on_while_a_new_one_is_published(folder):
     assert list(index.measure_scores(["站点"], 10)) == [1]
     assert index.measure_vector(1).shape == (16,)
     assert len(index.sentence_vectors(1)) == 1
+
+
+def test_opening_succeeds_while_generations_come_and_go(folder):
+    writer, opened = start_writer(folder, 10, 50), 0
+    while writer.poll() is None:
+        assert Index.open(folder, HashEmbedder()).letters
+        opened += 1
+    writer.communicate()
+    assert writer.returncode == 0
+    assert opened > 1
+
+
+def test_two_writers_take_turns(folder):
+    writers = [start_writer(folder, first, first + 8) for first in (10, 60)]
+    told = [writer.communicate(timeout=60)[1] for writer in writers]
+    assert told == ["", ""]
+    text = Index.open(folder, HashEmbedder()).letters[0].text
+    assert "建成17个" in text or "建成67个" in text
+
+
+def test_opening_writes_nothing(folder):
+    def state():
+        return {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in folder.rglob("*")}
+
+    before = state()
+    Index.open(folder, HashEmbedder())
+    assert state() == before
 
 
 def test_unknown_letter_is_an_error_that_says_how_to_list_them(folder):

@@ -6,6 +6,7 @@ dictionary; a model trained from scratch is one the program itself opens without
 
 import gzip
 import json
+import random
 from collections import Counter
 
 import numpy as np
@@ -13,7 +14,15 @@ import pytest
 
 from rag.embed import StaticEmbedder, open_embedder
 from rag.errors import DataError
-from rag.train import load_sources, neighbours, rows, sentence_at, train_embedder, train_lexicon
+from rag.train import (
+    load_sources,
+    neighbours,
+    rows,
+    sentence_at,
+    teaching_sources,
+    train_embedder,
+    train_lexicon,
+)
 
 POLICY = [("公交换乘减免多少?", "换乘减免1元。全年减免286万元。"), ("票价多少?", "票价2元。")]
 PLAIN = "今年建成零工驿站六十三家。举办各类招聘会近八十场次。促进一万余人达成就业意向。短句。"
@@ -42,13 +51,11 @@ def data(tmp_path):
         folder / "rc" / "rctrain_a.jsonl.gz",
         [{"question": "减免多少?", "context": context, "answers": answers}],
     )
-    write(folder / "authored" / "a.jsonl", [{"q": "打零工去哪?", "p": "零工驿站。"}])
     return folder
 
 
 def test_each_file_is_a_source_of_its_own(data):
     assert sorted(load_sources(data)) == [
-        "authored",
         "pairs_dialog",
         "pairs_laws",
         "pairs_laws_sentence",
@@ -67,7 +74,25 @@ def test_small_sources_are_repeated(data):
     assert Counter(sources["pairs_laws"]) == Counter({("什么法?", "劳动合同法。"): 1})
     assert Counter(sources["zhen_talks"]) == Counter({("零工驿站", "gig station"): 3})
     assert Counter(sources["zhen_cedict"]) == Counter({("就业", "employment"): 1})
-    assert Counter(sources["authored"]) == Counter({("打零工去哪?", "零工驿站。"): 8})
+
+
+def test_no_official_text_comes_twice_in_a_source_of_the_teaching_data():
+    rows = [
+        {"q": "活儿不好找咋办", "p": "开展就业援助。", "f": "x", "k": "question"},
+        {"q": "失业了谁管", "p": "开展就业援助。", "f": "x", "k": "question"},
+        {"q": "Who helps me find a job?", "p": "开展就业援助。", "f": "x", "k": "en"},
+        {"q": "打零工的", "p": "灵活就业人员", "f": "x", "k": "term"},
+    ]
+    sources = teaching_sources(rows, random.Random(1))
+    assert {name: len(pairs) for name, pairs in sources.items()} == {
+        "teaching_0": 2,
+        "teaching_1": 1,
+        "teaching_2": 1,
+        "teaching_en_zh": 1,
+        "teaching_zh_zh": 1,
+    }
+    texts = [[p for _, p in pairs] for pairs in sources.values()]
+    assert all(len(t) == len(set(t)) for t in texts)
 
 
 def test_question_also_learns_a_single_sentence_of_its_passage(data):
@@ -163,7 +188,7 @@ def test_model_trained_from_scratch_opens_without_torch_and_has_learnt(data, tmp
     out = tmp_path / "model"
     out.mkdir()
     (out / "README.md").write_text("The card.", encoding="utf-8")
-    trained = train_embedder(data, out, epochs=3, batch_size=16)
+    trained = train_embedder(data, out, epochs=3, teaching_epochs=0)
     opened = open_embedder(str(out))
     assert isinstance(opened, StaticEmbedder)
     assert opened.dimension == 256
