@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fakes import LETTERS, SEEDS, clean_environment, run_python
