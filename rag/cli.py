@@ -6,6 +6,7 @@ Data goes to stdout, everything else to stderr. Exit 0: answered or refused; 1: 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     command: Callable[[argparse.Namespace, Settings], int] = options.command
     try:
         return command(options, _settings())
@@ -44,6 +47,8 @@ def _settings() -> Settings:
 
     try:
         return Settings()
+    except UnicodeDecodeError as error:
+        raise DataError("the file .env is not UTF-8 text", "lines like RAG_TOP_K=5") from error
     except ValidationError as error:
         first = error.errors()[0]
         name = "RAG_" + "_".join(map(str, first["loc"])).upper()
@@ -56,7 +61,13 @@ def _fail(message: str) -> int:
 
 
 def _dump(data: Any) -> None:
-    print(json.dumps(data, ensure_ascii=False))
+    """Print JSON: as it reads where the terminal can show it, else escaped, so that nothing is lost."""
+    text = json.dumps(data, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(data)
+    print(text)
 
 
 def _say(message: str) -> None:
