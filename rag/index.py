@@ -21,7 +21,7 @@ from rag.errors import IndexMismatch, IndexMissing, LetterError
 from rag.letter import Letter, Measure
 from rag.parse import PARSER_VERSION, parse
 from rag.read import letter_files, read
-from rag.store import REBUILD, current, new_generation, publish, writer_lock
+from rag.store import REBUILD, new_generation, open_current, publish, writer_lock
 from rag.words import Words, build_words
 
 LETTERS, MEASURES, SENTENCES = "letters.jsonl", "measures.faiss", "sentences.faiss"
@@ -84,7 +84,10 @@ class Index:
         Raises:
             IndexStateError: missing, damaged, or built otherwise; the message names the command that repairs it.
         """
-        home, manifest = current(folder)
+        return open_current(folder, lambda home, manifest: cls._opened(home, manifest, embedder))
+
+    @classmethod
+    def _opened(cls, home: Path, manifest: dict[str, Any], embedder: Embedder) -> Index:
         built = manifest["embedding"]
         if built["fingerprint"] != embedder.fingerprint:
             raise IndexMismatch(

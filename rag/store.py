@@ -11,11 +11,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rag.errors import IndexDamaged, IndexMismatch, IndexMissing
+
+T = TypeVar("T")
 
 FORMAT = 1
 CURRENT, MANIFEST = "CURRENT", "manifest.json"
@@ -69,23 +71,42 @@ def publish(folder: Path, building: Path, manifest: dict[str, Any]) -> str:
     return name
 
 
-def current(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the generation in use and its manifest, every file checked.
+def open_current(folder: Path, opener: Callable[[Path, dict[str, Any]], T]) -> T:
+    """Open the generation in use with ``opener(home, manifest)``, every file checked.
+
+    A writer may switch to another generation and remove this one at any instant; then the new one is opened.
 
     Raises:
         IndexMissing: nothing was built here.
         IndexDamaged: a file is missing, cut short or altered.
         IndexMismatch: another format.
     """
+    while True:
+        name = _current_name(folder)
+        try:
+            return opener(folder / name, _manifest(folder, name))
+        except (OSError, ValueError, RuntimeError, IndexDamaged) as error:
+            if _current_name(folder) != name:
+                continue
+            if isinstance(error, IndexDamaged):
+                raise
+            raise IndexDamaged(f"{folder / name} cannot be opened ({error})", "an index", REBUILD) from error
+
+
+def _current_name(folder: Path) -> str:
     try:
         name = (folder / CURRENT).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise _no_current(folder) from error
     if not name.startswith("gen-") or "/" in name:
         raise IndexDamaged(f"{folder / CURRENT} does not name a generation", "gen-…", REBUILD)
+    return name
+
+
+def _manifest(folder: Path, name: str) -> dict[str, Any]:
     home = folder / name
     try:
-        manifest = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = manifest["files"]
         found = manifest["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -96,7 +117,7 @@ def current(folder: Path) -> tuple[Path, dict[str, Any]]:
         raise IndexDamaged(f"{home / MANIFEST} is altered", f"the manifest of {name}", REBUILD)
     for file, entry in files.items():
         _check(home / file, entry)
-    return home, manifest
+    return manifest
 
 
 def _seal(manifest: dict[str, Any]) -> str:

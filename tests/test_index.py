@@ -332,11 +332,14 @@ def test_open_index_answers_on_while_a_new_one_is_published(folder):
 
 
 def test_opening_succeeds_while_generations_come_and_go(folder):
-    writer, opened = start_writer(folder, 10, 50), 0
-    while writer.poll() is None:
-        assert Index.open(folder, HashEmbedder()).letters
-        opened += 1
-    writer.communicate()
+    opened = 0
+    with start_writer(folder, 10, 50) as writer:
+        try:
+            while writer.poll() is None:
+                assert Index.open(folder, HashEmbedder()).letters
+                opened += 1
+        finally:
+            writer.kill()
     assert writer.returncode == 0
     assert opened > 1
 

@@ -9,9 +9,13 @@ import json
 import pytest
 
 from rag.errors import IndexDamaged, IndexMismatch, IndexMissing
-from rag.store import CURRENT, MANIFEST, current, new_generation, publish
+from rag.store import CURRENT, MANIFEST, new_generation, open_current, publish
 
 REPAIR = "run: rag index --rebuild"
+
+
+def current(folder):
+    return open_current(folder, lambda home, manifest: (home, manifest))
 
 
 def build(folder, manifest=None, **files):
@@ -166,3 +170,21 @@ def test_every_error_is_one_line(folder, home):
     with pytest.raises(IndexDamaged) as caught:
         current(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_generation_switched_while_it_is_opened_gives_way_to_the_new_one(folder, home):
+    def slow_opener(found, manifest):
+        if found == home:
+            build(folder, a="gamma")
+        return (found / "a").read_text(encoding="utf-8")
+
+    assert open_current(folder, slow_opener) == "gamma"
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), ValueError("no index"), RuntimeError("faiss")])
+def test_generation_that_no_reader_can_open_is_damaged(folder, home, error):
+    def opener(found, manifest):
+        raise error
+
+    with pytest.raises(IndexDamaged, match=f"cannot be opened .{error}.*{REPAIR}"):
+        open_current(folder, opener)
