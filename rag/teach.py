@@ -1,9 +1,8 @@
-"""The teaching data: everyday wording ↔ official wording, written by hand, and its checker.
+"""The teaching data: how people ask ↔ how officials write, written by hand, and its checker.
 
-Each ``rag/teaching/FIELD.jsonl`` holds rows ``{"q", "p", "f", "k"}`` and sometimes ``"n"``: what a person types, the official
-text that means the same or answers it, the field of public affairs, the kind, and an official text that does not answer.
-Kinds: ``question`` (shares at most two characters in a row with its text), ``paraphrase`` (a question that shares more),
-``term`` (a word or phrase), ``en`` (an English question or term).
+Each ``rag/teaching/FIELD.jsonl`` holds rows ``{"q", "p", "f", "k"}``: what a person types, the official text that answers it or means
+the same, the field, and the kind; sometimes also ``"a"``, the words of the text that answer, and ``"n"``, an official text that does
+not answer. The kinds and how the rows were written are in ``rag/teaching/README.md``.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from rag.errors import DataError
 from rag.text import fold
 
 TEACHING = Path(__file__).parent / "teaching"
-KINDS = ("question", "paraphrase", "term", "en")
+KINDS = ("question", "paraphrase", "en", "term", "unanswered")
 MOST_SHARED = 0.6
 
 
@@ -41,13 +40,18 @@ def load_teaching(folder: Path = TEACHING) -> list[dict[str, str]]:
 
 
 def _wrong(row: Any, field: str) -> str:
-    if not isinstance(row, dict) or not {"q", "p", "f", "k"} <= row.keys() <= {"q", "p", "f", "k", "n"}:
-        return "other keys than q, p, f, k, n"
+    if not isinstance(row, dict) or not {"q", "p", "f", "k"} <= row.keys() <= {"q", "p", "f", "k", "a", "n"}:
+        return "other keys than q, p, f, k, a, n"
     if not all(isinstance(v, str) and v.strip() for v in row.values()):
         return "an empty value"
     if row["f"] != field:
         return f"field {row['f']!r} in the file of {field!r}"
-    return "" if row["k"] in KINDS else f"kind {row['k']!r}"
+    if row["k"] not in KINDS:
+        return f"kind {row['k']!r}"
+    if row.get("a", "") not in row["p"]:
+        return f"the answer {row['a']!r} is not in the text"
+    shared = longest_shared(row["q"], row["p"]) if row["k"] == "question" else 0
+    return f"a question that shares {shared} characters in a row with its text" if shared > 2 else ""
 
 
 def too_close(questions: Sequence[str], limit: float = MOST_SHARED) -> list[tuple[int, int]]:
@@ -95,21 +99,28 @@ def check(rows: Iterable[dict[str, str]]) -> dict[str, Any]:
     """Count what a person should know of the data.
 
     Returns:
-        ``rows``, ``chinese``, ``english``, ``texts`` (distinct official texts), ``negatives``, ``close`` (rows refused because
-        another asks the same), ``fields`` and ``kinds`` with their numbers, and ``everyday``: the share of the Chinese questions
-        that have at most two characters in a row in common with their text.
+        ``rows``, ``chinese``, ``english``, ``texts`` (distinct official texts), ``answers`` (rows that tell the words that answer),
+        ``negatives`` (distinct), ``close`` (rows refused because another asks the same), ``fields`` and ``kinds`` with their
+        numbers, and ``everyday``: the share of the Chinese questions that have at most two characters in a row in common with
+        their text.
     """
     given = list(rows)
-    close = too_close([r["q"] for r in given])
+    terms = [r["q"] for r in given if r["k"] == "term"]
     asked = [r for r in given if r["k"] in ("question", "paraphrase")]
+    close = too_close([r["q"] for r in given if r["k"] != "term"]) + too_close(terms)
     return {
         "rows": len(given),
-        "chinese": sum(r["k"] != "en" for r in given),
+        "chinese": sum(r["k"] in ("question", "paraphrase", "term") for r in given),
         "english": sum(r["k"] == "en" for r in given),
         "texts": len({r["p"] for r in given}),
-        "negatives": sum("n" in r for r in given),
+        "answers": sum("a" in r for r in given),
+        "negatives": len({r["n"] for r in given if "n" in r}),
         "close": len(close),
         "fields": dict(Counter(r["f"] for r in given)),
         "kinds": dict(Counter(r["k"] for r in given)),
         "everyday": round(sum(r["k"] == "question" for r in asked) / max(1, len(asked)), 3),
     }
+
+
+if __name__ == "__main__":
+    print(json.dumps(check(load_teaching()), ensure_ascii=False, indent=1))

@@ -33,6 +33,8 @@ def test_rows_come_back_as_written(tmp_path):
         ({"q": " "}, "an empty value"),
         ({"f": "tax"}, "field 'tax' in the file of 'gig'"),
         ({"k": "poem"}, "kind 'poem'"),
+        ({"a": "失业"}, "the answer '失业' is not in the text"),
+        ({"k": "question", "q": "灵活就的人"}, "a question that shares 3 characters in a row with its text"),
     ],
 )
 def test_row_that_is_not_of_the_schema_is_an_error_by_line(tmp_path, change, told):
@@ -63,6 +65,7 @@ def test_report_counts_rows_fields_and_kinds():
         "chinese": 2,
         "english": 1,
         "texts": 1,
+        "answers": 0,
         "negatives": 1,
         "close": 0,
         "fields": {"gig": 3},
@@ -75,6 +78,8 @@ def test_committed_data_passes_its_own_checker():
     report = check(load_teaching())
     assert report["close"] == 0
     assert len(report["fields"]) >= 15
+    assert report["chinese"] >= 12_000
+    assert report["english"] >= 4_000
 
 
 def test_no_window_of_twelve_characters_of_a_seed_letter_is_in_the_data():
