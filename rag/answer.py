@@ -1,29 +1,31 @@
-"""Hits to an answer, without an LLM: choose the sentence that answers and the span in it."""
+"""Readings to an answer, without an LLM: the sentence that answers and the words in it, by the reader and the units."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rag.confidence import Pick, estimate
-from rag.embed import Vectors
 from rag.index import Index
-from rag.letter import Span
-from rag.quantities import FAMILY, quantities
+from rag.letter import Letter, Measure, Span
+from rag.nearness import Nearness
+from rag.quantities import FAMILY, Quantity, dates, quantities
 from rag.question import Kind, Question
-from rag.rank import Hit
-from rag.scope import folded_letter, header, time_conflict
-from rag.spans import Candidate, candidates, clauses
-from rag.text import fold, terms
+from rag.reading import Read
+from rag.scope import folded_letter, time_conflict
+from rag.times import status
 
-_SEPARATOR = re.compile(r"[,;:。!?]")
-_PLANNED = re.compile(r"计划|预计|力争|拟于?|将于?|将在|争取|目标|确保|到2\d{3}年")
-_YEAR = re.compile(r"(?:19|20)\d{2}(?=年)")
-_CUE = re.compile(r"(?:位于|坐落于?|选址(?:于|在)?|设在|设于|落户|地[址点][为是:])$")
+AMOUNTS = (Kind.NUMBER, Kind.MONEY, Kind.SHARE)
+_SENTENCES = (Kind.EXPLAIN, Kind.LIST, Kind.WHETHER, Kind.FACT)  # whose answer may be several sentences
+_ADDRESS = re.compile(r"\d号|[路街巷]|大道")
+_CUE = re.compile(r"(?:位于|坐落于?|选址(?:于|在)?|设在|设于|落户|地[址点][为是:]|\()$")
+_EDGES = " \t\u3000,，。;；:：、!！?？"
 _COUNTS = frozenset({"bodies", "events", "things", "people"})
-_MOST = 3  # answers shown when measures answer differently, sentences for how and why
+_MOST = 3  # measures shown when they answer differently; sentences of one answer
+
+# What the parts of a score weigh; chosen on the development questions (bench/notes.md).
+_RELEVANCE, _MOST_RELEVANCE, _SPAN, _RANK, _NEAR = 0.6, 3.0, 0.15, 8.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,224 +36,149 @@ class Choice:
     confidence: float
 
 
-def choose(index: Index, question: Question, hits: Sequence[Hit]) -> Choice:
-    """Choose the answer from the hits; no picks when there are no hits."""
-    if not hits:
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Words that may answer; in code points of the letter."""
+
+    read: Read
+    span: Span
+    score: float
+
+
+def choose(index: Index, question: Question, reads: Sequence[Read]) -> Choice:
+    """Choose the answer from what was read; no picks when nothing was."""
+    nearness = Nearness(index, question.asked)
+    ranked = sorted((c for r in reads for c in _candidates(question, r, nearness)), key=lambda c: -c.score)
+    if not ranked:
         return Choice((), 0.0)
-    judge = _Judge(index, question, hits)
-    ranked = sorted((p for hit in hits for p in judge.picks(hit)), key=lambda p: -p.score)
     best = ranked[0]
-    confidence = estimate(index, question, best)
-    if question.kind is Kind.EXPLAIN:
-        return Choice(tuple(_more_sentences(best, ranked)), confidence)
-    return Choice((best, *_others(question, best, ranked)), confidence)
+    picks = list(_picks(question, best))
+    confidence = estimate(index, question, picks[0])
+    if question.kind in AMOUNTS:
+        for other in _others(ranked):
+            picks += list(_picks(question, other))[:1]
+    return Choice(tuple(picks), confidence)
 
 
-def _more_sentences(best: Pick, ranked: Sequence[Pick]) -> list[Pick]:
-    """The sentences of the best measure that carry a how or why, in the order of the letter."""
-    same = [p for p in ranked if p.measure is best.measure and p.letter is best.letter]
-    seen: dict[int, Pick] = {}
-    for p in same:
-        if p.score > 0.75 * best.score:
-            seen.setdefault(p.sentence.start, p)
-    chosen = sorted(list(seen.values())[:_MOST], key=lambda p: p.sentence.start)
-    chosen.remove(seen[best.sentence.start])
-    return [best, *chosen]
+def _candidates(question: Question, read: Read, nearness: Nearness) -> Iterator[_Candidate]:
+    text = folded_letter(read.hit.letter.id, read.hit.letter.text)
+    base = _RELEVANCE * min(read.reading.answers, _MOST_RELEVANCE) + _RANK * read.hit.score
+    for start, end, log_probability in read.reading.spans:
+        found = _trimmed(text, Span(read.window.start + start, read.window.start + end))
+        for span in _whole(text, found, question):
+            gain = _fit(question, read.hit.letter, read.hit.measure, text, span)
+            gain += _NEAR * _nearness(question, read.hit.measure, text, span, nearness)
+            yield _Candidate(read, span, base + _SPAN * log_probability + gain)
 
 
-def _others(question: Question, best: Pick, ranked: Sequence[Pick]) -> list[Pick]:
-    """Amounts of other measures that answer as well as the best, when the question does not tell them apart."""
-    if question.kind not in (Kind.NUMBER, Kind.MONEY, Kind.SHARE) or best.short is None:
+def _nearness(question: Question, measure: Measure, text: str, span: Span, nearness: Nearness) -> float:
+    sentence = _sentence(measure, span)
+    begin, end = span.start - sentence.start, min(span.end, sentence.end) - sentence.start
+    return nearness.of(sentence.of(text), begin, end, amount=question.kind in AMOUNTS)
+
+
+def _trimmed(text: str, span: Span) -> Span:
+    piece = span.of(text)
+    start = span.start + len(piece) - len(piece.lstrip(_EDGES))
+    return Span(start, max(start, span.end - (len(piece) - len(piece.rstrip(_EDGES)))))
+
+
+def _whole(text: str, span: Span, question: Question) -> list[Span]:
+    """Widen a span that cuts through an amount or a date; where an amount is asked for, return the amounts in it instead."""
+    if span.start >= span.end:
         return []
-    found: dict[str, Pick] = {}
-    shown = {best.sentence.of(best.letter.text)}
-    for p in ranked:
-        other = p.letter is not best.letter or p.measure is not best.measure
-        if other and p.short and p.score > 0.97 * best.score and p.sentence.of(p.letter.text) not in shown:
-            shown.add(p.sentence.of(p.letter.text))
-            found.setdefault(p.measure.path + p.letter.id, p)
-    return list(found.values())[: _MOST - 1]
+    begin = max(text.rfind(c, 0, span.start) for c in "。\n;；") + 1
+    end = min((i for c in "。\n;；" if (i := text.find(c, span.end)) >= 0), default=len(text))
+    clause = text[begin:end]
+    amounts = [Span(begin + q.start, begin + q.end) for q in quantities(clause)]
+    times = [Span(begin + m.start(), begin + m.end()) for m in dates(clause)]
+    inside = [a for a in amounts if a.start < span.end and a.end > span.start]
+    if question.kind in AMOUNTS and inside:
+        return inside[:_MOST]
+    for part in (*amounts, *times):
+        if part.start < span.end and part.end > span.start:
+            span = Span(min(span.start, part.start), max(span.end, part.end))
+    return [span]
 
 
-class _Judge:
-    """Scores sentences and spans against one question."""
-
-    def __init__(self, index: Index, question: Question, hits: Sequence[Hit]) -> None:
-        self.index = index
-        self.question = question
-        self.top = hits[0].score or 1.0
-        self.best_sentence = max((s.score for h in hits for s in h.sentences), default=1.0) or 1.0
-        self.weights = {t: self._weight(t) for t in terms(question.asked) if len(t) > 1 or not _is_han(t)}
-        self.known = {t: w for t, w in self.weights.items() if index.frequency(t)}
-        self.query = index.embedder.queries([question.asked])[0]
-
-    def _weight(self, term: str) -> float:
-        return math.log(1 + len(self.index.measures) / (self.index.frequency(term) + 0.5))
-
-    def picks(self, hit: Hit) -> list[Pick]:
-        """Every sentence of a hit with its best span."""
-        text = folded_letter(hit.letter.id, hit.letter.text)
-        context = fold(f"{hit.measure.section} {hit.measure.heading}") + header(hit.letter)
-        found: list[Pick] = []
-        for scored in hit.sentences:
-            sentence = scored.span.of(text)
-            base = 0.8 * hit.score / self.top + 0.6 * scored.score / self.best_sentence
-            base += 0.8 * self.coverage(sentence) + 0.3 * self.coverage(sentence + context)
-            if time_conflict(self.question, hit.letter, hit.measure, sentence):
-                base -= 0.8
-            spans = candidates(self.question, sentence)
-            best = self.best_span(sentence, spans)
-            if best is None:
-                found.append(Pick(hit.letter, hit.measure, scored.span, None, base - 0.4))
-            else:
-                span, gain = best
-                short = Span(scored.span.start + span.start, scored.span.start + span.end)
-                found.append(Pick(hit.letter, hit.measure, scored.span, short, base + gain))
-        return found
-
-    def coverage(self, text: str) -> float:
-        """The share in [0, 1] of the question's terms, by weight, that stand in ``text`` (those the letters know)."""
-        total = sum(self.known.values())
-        return sum(w for t, w in self.known.items() if t in text) / total if total else 0.0
-
-    def best_span(self, sentence: str, spans: Sequence[Candidate]) -> tuple[Candidate, float] | None:
-        """The span that fits the question best, with what it adds to the sentence's score."""
-        asked = self.question.folded
-        fresh = [s for s in spans if sentence[s.start : s.end].strip("“”《》") not in asked]
-        fits = {s: fit for s in fresh if (fit := self.fit(sentence, s)) is not None}
-        if not fits:
-            return None
-        meaning = self.meaning(sentence, list(fits))
-        words, sense = (0.7, 0.3) if self.question.language == "zh" else (0.3, 1.2)
-        scored = [
-            (span, words * self.nearness(sentence, span) + sense * float(m) + fit)
-            for (span, fit), m in zip(fits.items(), meaning, strict=True)
-        ]
-        return max(scored, key=lambda pair: pair[1])
-
-    def meaning(self, sentence: str, spans: Sequence[Candidate]) -> Vectors:
-        """The cosine of the question with the clause of each span and the one before: shape ``(len(spans),)``."""
-        parts = clauses(sentence)
-        texts = []
-        for s in spans:
-            at = next((i for i, c in enumerate(parts) if c.start <= s.start < c.end), 0)
-            if self.question.language == "zh":
-                texts.append(sentence[parts[max(0, at - 1)].start : parts[at].end] if parts else sentence)
-            else:
-                begin = max(parts[at].start, sentence.rfind("、", 0, s.start) + 1) if parts else 0
-                texts.append(sentence[begin : s.end])
-        cosines: Vectors = self.index.embedder.passages(texts) @ self.query
-        return cosines
-
-    def nearness(self, sentence: str, span: Candidate) -> float:
-        """How near the question's terms stand to a span, in [0, 1]: halved at each comma between them."""
-        total = sum(self.known.values())
-        if not total:
-            return 0.0
-        near = sum(w * self._near(sentence, t, span) for t, w in self.known.items()) / total
-        return near + self._label_match(span.label)
-
-    def _label_match(self, label: str) -> float:
-        """The share in [0, 1] of the label of an amount that the question names."""
-        label = re.sub(r"^.*(?:取得|对|为|给予|符合)|\([^)]*\)|每[月年人]$", "", label)
-        if not label:
-            return 0.0
-        pairs = [label[i : i + 2] for i in range(max(1, len(label) - 1))]
-        return sum(p in self.question.folded for p in pairs) / len(pairs)
-
-    def inside(self, span: Candidate) -> float:
-        """What a term of the question inside the span is worth: a place or a name is not asked for by itself."""
-        if span.quantity is not None:
-            return 1.0
-        return 0.7 if self.question.kind in (Kind.LIST, Kind.EXPLAIN, Kind.WHETHER, Kind.FACT) else 0.2
-
-    def _near(self, sentence: str, term: str, span: Candidate) -> float:
-        best = 0.0
-        for start in _places(term, sentence):
-            end = start + len(term)
-            if start < span.end and end > span.start:
-                best = max(best, self.inside(span))
-                continue
-            before = end <= span.start
-            between = sentence[end : span.start] if before else sentence[span.end : start]
-            commas = len(_SEPARATOR.findall(between))
-            rows = between.count("、")
-            value = 0.55**commas * (0.75 if before else 0.5) ** rows * math.exp(-len(between) / 50)
-            if span.quantity is not None and before and re.search(r"[和及与、]$", between):
-                value *= 0.6  # 8家甲企业和3家乙企业: what stands before 和 belongs to the amount before it
-            best = max(best, value * (1.0 if before else 0.7 if commas + rows else 0.95))
-        return best
-
-    def fit(self, sentence: str, span: Candidate) -> float | None:
-        """How well the unit, the counted thing and the status of a span fit the question, in about [-1, 1].
-
-        None when an amount has a unit that cannot answer.
-        """
-        gain = self.status(sentence, span)
-        q = span.quantity
-        if q is None:
-            cue = self.question.kind is Kind.PLACE and _CUE.search(sentence[: span.start])
-            return gain + self.shape(sentence[span.start : span.end]) + (0.5 if cue else 0.0)
-        if self.question.kind is Kind.NUMBER:
-            unit = _unit_fit(self.question.unit, q.unit)
-            if unit is None:
-                return None
-            gain += unit
-        noun = self.question.noun
-        if len(noun) > 1:
-            near = sentence[max(0, span.start - 10) : span.end + 8]
-            gain += 0.4 if noun in near else 0.2 if noun[:2] in near or noun[-2:] in near else 0.0
-        if self.question.years and (spoken := _YEAR.findall(sentence[max(0, span.start - 10) : span.start])):
-            gain += 0.3 if spoken[-1] in self.question.years else -0.3
-        lead = sentence[max(0, span.start - 4) : span.start]
-        if re.search(r"(?:由|从|原来的|原)$", lead):
-            gain -= 0.15
-        return gain - (0.0 if q.unit else 0.4)
-
-    def shape(self, text: str) -> float:
-        """How well the form of a span that is no amount fits the kind of question, in [-0.2, 0.4]."""
-        several = "、" in text or "”“" in text or len(list(quantities(text))) > 1
-        if self.question.kind is Kind.LIST:
-            return 0.4 if several else 0.0
-        if self.question.kind is Kind.WHO:
-            return -0.1 if several and not re.search(r"哪些|哪几", self.question.folded) else 0.1
-        if self.question.kind is Kind.PLACE:
-            return 0.4 if re.search(r"\d号|[路街]", text) else 0.1
-        return 0.0 if self.question.kind is Kind.DATE else 0.1
-
-    def status(self, sentence: str, span: Candidate) -> float:
-        """What is planned does not answer what is done, nor the other way round: in [-0.3, 0.3]."""
-        if self.question.kind in (Kind.LIST, Kind.NAME, Kind.WHO, Kind.PLACE, Kind.PHONE):
-            return 0.0
-        begin = max(sentence.rfind(c, 0, span.start) for c in ",;:") + 1
-        planned = bool(_PLANNED.search(sentence[begin : span.end + 6]))
-        if self.question.planned is None:
-            return -0.1 if planned else 0.0
-        return 0.3 if planned == self.question.planned else -0.3
+def _fit(question: Question, letter: Letter, measure: Measure, text: str, span: Span) -> float:
+    """What the unit, the status and the time of a span add to its score, in about [-4, 1]."""
+    sentence = _sentence(measure, span)
+    gain = -1.5 if time_conflict(question, letter, measure, sentence.of(text)) else 0.0
+    if span.of(text).strip("“”《》") in question.folded:
+        gain -= 2.0  # what the question says itself
+    gain += _shape(question, text, span)
+    found = _quantity(text, span)
+    if question.kind in AMOUNTS:
+        unit = _unit_fit(question, found)
+        gain += -3.0 if unit is None else unit
+        gain += _status(question, text, span)
+    return gain
 
 
-def _unit_fit(asked: str, found: str) -> float | None:
-    """How well a unit answers the one asked for, in [0, 0.6]; None when it cannot."""
-    if not asked:
+def _shape(question: Question, text: str, span: Span) -> float:
+    """What the form of a place or a list adds, in [0, 1]."""
+    words = span.of(text)
+    if question.kind is Kind.PLACE:
+        return 0.5 * bool(_ADDRESS.search(words)) + 0.5 * bool(_CUE.search(text[: span.start]))
+    return 0.4 if question.kind is Kind.LIST and "、" in words else 0.0
+
+
+def _quantity(text: str, span: Span) -> Quantity | None:
+    return next(iter(quantities(span.of(text))), None)
+
+
+def _unit_fit(question: Question, found: Quantity | None) -> float | None:
+    """How well the unit of a span answers the one asked for, in [0, 1]; None when it cannot."""
+    if found is None:
+        return None
+    family = {Kind.MONEY: "money", Kind.SHARE: "share"}.get(question.kind, question.family)
+    if family and found.family != family:
+        return None if question.kind is not Kind.SHARE else 0.0
+    asked, unit = question.unit, found.unit
+    if not asked or question.kind is not Kind.NUMBER:
         return 0.0
-    if asked == found or {asked, found} <= {"人", "名", "位"}:
-        return 0.6
-    a, b = FAMILY.get(asked, ""), FAMILY.get(found, "")
-    if a == b:
-        return 0.35
-    if (asked == "个" or (found == "个" and a != "people")) and {a, b} <= _COUNTS:
-        return 0.25
-    if found and (asked in found or found in asked):
-        return 0.3
-    return 0.0 if not found else None
+    if asked == unit or {asked, unit} <= {"人", "名", "位"}:
+        return 1.0
+    a, b = FAMILY.get(asked, ""), FAMILY.get(unit, "")
+    if a == b or ((asked == "个" or unit == "个") and {a, b} <= _COUNTS):
+        return 0.5
+    return 0.0 if not unit or asked in unit or unit in asked else None
 
 
-def _is_han(term: str) -> bool:
-    return "㐀" <= term[0] <= "鿿"
+def _status(question: Question, text: str, span: Span) -> float:
+    """What is planned does not answer what is done, nor the other way round: in [-1, 0]."""
+    planned = status(text, span.start, span.end) == "planned"
+    if question.planned is None:
+        return -0.2 if planned else 0.0
+    return 0.0 if planned == question.planned else -1.0
 
 
-def _places(term: str, text: str) -> Iterator[int]:
-    at = text.find(term)
-    while at >= 0:
-        yield at
-        at = text.find(term, at + 1)
+def _sentence(measure: Measure, span: Span) -> Span:
+    return next((s for s in measure.sentences if s.start <= span.start < s.end), span)
+
+
+def _picks(question: Question, candidate: _Candidate) -> Iterator[Pick]:
+    """The sentences a candidate stands in, in order; the short answer with the first."""
+    hit, span = candidate.read.hit, candidate.span
+    touched = [s for s in hit.measure.sentences if s.start < span.end and s.end > span.start][:_MOST]
+    if question.kind not in _SENTENCES:
+        touched = touched[:1]
+    for i, sentence in enumerate(touched):
+        short = Span(span.start, min(span.end, sentence.end)) if i == 0 else None
+        yield Pick(hit.letter, hit.measure, sentence, short, candidate.score, candidate.read.reading.answers)
+
+
+def _others(ranked: Sequence[_Candidate]) -> list[_Candidate]:
+    """Amounts of other measures that answer as well as the best, when the question does not tell them apart."""
+    best = ranked[0]
+    found: dict[tuple[str, str], _Candidate] = {}
+    shown = {best.span.of(best.read.hit.letter.text)}
+    for c in ranked[1:]:
+        key = (c.read.hit.letter.id, c.read.hit.measure.path)
+        said = c.span.of(c.read.hit.letter.text)
+        same = key == (best.read.hit.letter.id, best.read.hit.measure.path)
+        if not same and key not in found and said not in shown and c.score > best.score - 0.3:
+            shown.add(said)
+            found[key] = c
+    return list(found.values())[: _MOST - 1]

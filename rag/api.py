@@ -59,6 +59,8 @@ class CitationModel(BaseModel):
     quote: str
     start: int
     end: int
+    times: dict[str, str] = Field(description="what 今年上半年 and the like mean, by the date of the letter")
+    status: str | None = Field(description="planned, under way or dropped; null when done")
     source: str
     sha256: str
 

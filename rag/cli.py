@@ -185,7 +185,7 @@ def _eval(options: argparse.Namespace, settings: Settings) -> int:
     if options.json:
         _dump(scores)
     else:
-        print("\n".join(f"{name:<24}{value:>8.4f}" for name, value in scores.items()))
+        print("\n".join(f"{name:<24}{value:>10.10g}" for name, value in scores.items()))
     return 0
 
 
@@ -198,9 +198,18 @@ def _train(options: argparse.Namespace, settings: Settings) -> int:
     if options.what == "lexicon":
         counts = train.train_lexicon(data, out if options.out else out / "data")
         _say(", ".join(f"{n} {name}" for name, n in counts.items()))
+    elif options.what == "reader":
+        from rag.train_reader import train_reader
+
+        home = out if options.out else out / "models" / "reader"
+        train_reader(data, home, minutes=options.minutes)
+        _say(f"saved to {home}")
     else:
         home = out if options.out else out / "models" / "embedder"
-        train.train_embedder(data, home, epochs=options.epochs)
+        start = Path(options.start) if options.start else None
+        train.train_embedder(
+            data, home, epochs=options.epochs, teaching_epochs=options.teaching_epochs, start=start
+        )
         _say(f"saved to {home}; the index needs: rag index --rebuild")
     return 0
 
@@ -258,10 +267,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("questions", nargs="?", metavar="QA.jsonl")
     evaluate.add_argument("--beir", metavar="DIR", help="corpus.jsonl, queries.jsonl, qrels.tsv")
     train = add("train", _train, "Train a bundled model (needs the train extra).")
-    train.add_argument("what", choices=("embedder", "lexicon"))
+    train.add_argument("what", choices=("embedder", "reader", "lexicon"))
     train.add_argument("--data", required=True, metavar="DIR")
     train.add_argument("--out", metavar="DIR", help="default: in the package")
-    train.add_argument("--epochs", type=float, default=2, metavar="N")
+    train.add_argument("--epochs", type=float, default=2, metavar="N", help="over the public data")
+    train.add_argument(
+        "--teaching-epochs", type=float, default=12, metavar="N", help="over the teaching data, after that"
+    )
+    train.add_argument("--minutes", type=float, default=25, metavar="N", help="reader: how long to train")
+    train.add_argument("--start", metavar="MODEL", help="embedder: go on from this model folder")
     doctor = add("doctor", _doctor, "Check the model, the index and the settings.")
     serve = add("serve", _serve, "Start the HTTP service.")
     serve.add_argument("--host", metavar="ADDRESS")

@@ -1,6 +1,6 @@
-"""Which words are names of places and bodies, and which are common words.
+"""Which words are names of places and bodies, which are common words, and which sound alike.
 
-The two lists are package data, made by ``rag train lexicon`` (see ``rag/data/README.md``).
+The lists are package data, made by ``rag train lexicon`` (see ``rag/data/README.md``).
 """
 
 from __future__ import annotations
@@ -55,6 +55,24 @@ _CUT = re.compile(
 @lru_cache(maxsize=2)
 def _load(name: str) -> frozenset[str]:
     return frozenset(gzip.decompress((_DATA / f"{name}.txt.gz").read_bytes()).decode().split())
+
+
+@lru_cache(maxsize=1)
+def _sounds() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for line in gzip.decompress((_DATA / "pinyin.txt.gz").read_bytes()).decode().splitlines():
+        sound, characters = line.split(" ")
+        for character in characters:
+            found.setdefault(character, set()).add(sound)
+    return {character: frozenset(sounds) for character, sounds in found.items()}
+
+
+def sound_alike(a: str, b: str) -> bool:
+    """Say whether two words of one length can be read alike, tones apart."""
+    known = _sounds()
+    return len(a) == len(b) and all(
+        x == y or known.get(x, frozenset()) & known.get(y, frozenset()) for x, y in zip(a, b, strict=True)
+    )
 
 
 def is_common(word: str) -> bool:

@@ -11,6 +11,7 @@ from rag.engine import load_refusals
 from rag.errors import RagError
 from rag.index import Index
 from rag.read import letter_files
+from rag.reader import open_reader
 from rag.settings import Settings
 
 
@@ -21,6 +22,7 @@ def examine(settings: Settings) -> dict[str, Any]:
     try:
         model = open_embedder(settings.embedding_model)
         facts["model"] = f"{model.name}, {model.dimension} dimensions, {model.fingerprint[:12]}"
+        facts["reader"] = f"{open_reader(model).weights:,} weights"
         facts["letters"] = f"{len(letter_files([settings.seeds_dir]))} files in {settings.seeds_dir}"
         index = Index.open(settings.index_dir, model)
         facts["index"] = (

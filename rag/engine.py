@@ -17,14 +17,20 @@ from rag.embed import Embedder, open_embedder
 from rag.errors import PromptError
 from rag.index import Index, measure_text
 from rag.letter import Letter, Measure, Span
-from rag.question import Kind, Question, is_no_question, mend, understand
+from rag.quantities import in_digits
+from rag.question import Question, is_no_question, mend, understand, with_words
 from rag.rank import Hit, expand, load_lexicon, search
-from rag.scope import missing, year_missing
+from rag.reader import open_reader
+from rag.reading import Read, Reads, rerank
+from rag.scope import header, is_about, mentions, missing, place_of, year_missing
 from rag.settings import Settings
+from rag.text import fold
+from rag.times import resolve, status
 from rag.verify import verify_quote, verify_text
 
 REASONS = ("no_evidence", "wrong_scope", "not_a_question", "unverified")
 _ALLOWED = {"missing", "issuers"}
+_READ = 5  # measures that the reader may put in another order
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,18 @@ class Citation:
         """The characters of the letter."""
         return self.letter.text[self.start : self.end]
 
+    @property
+    def times(self) -> dict[str, str]:
+        """What the times of the quote mean that hang on the date of the letter: 今年上半年 → 2025年1—6月."""
+        return resolve(fold(self.quote), self.letter.date)
+
+    @property
+    def status(self) -> str:
+        """``planned``, ``under way`` or ``dropped``, of the thing the short answer is about; empty when done."""
+        if self.short is None:
+            return ""
+        return status(fold(self.quote), self.short.start - self.start, self.short.end - self.start)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the citation as in the JSON contract."""
         return {
@@ -57,6 +75,8 @@ class Citation:
             "quote": self.quote,
             "start": self.start,
             "end": self.end,
+            "times": self.times,
+            "status": self.status or None,
             "source": self.letter.source,
             "sha256": self.letter.sha256,
         }
@@ -132,7 +152,8 @@ class Engine:
         """
         question = understand(query, self.settings.max_question_chars)
         asked = expand(question.asked, self.lexicon)
-        return search(self.index, question.text, k=k, letter_id=letter_id, asked=asked)
+        hits = search(self.index, question.text, k=max(k, _READ), letter_id=letter_id, asked=asked)
+        return rerank(hits, self.reads.read(question.folded, hits))[0][:k]
 
     def ask(self, text: str, *, letter_id: str | None = None, k: int | None = None) -> Answer:
         """Answer a question, or refuse.
@@ -155,33 +176,63 @@ class Engine:
         letters = self.letters_in_scope(question, letter_id)
         if isinstance(letters, str):
             return self._refuse(question, clock, "wrong_scope", 0.0, missing=letters)
-        hits = self.hits(question, letters, letter_id, k or self.settings.top_k)
-        mended = mend(question.asked, (measure_text(h.letter, h.measure) for h in hits))
-        if mended != question.asked:
-            question = replace(question, asked=mended)
-            hits = self.hits(question, letters, letter_id, k or self.settings.top_k)
+        question, hits, reads = self.consider(question, letters, letter_id, k or self.settings.top_k)
         clock.retrieved()
-        choice = self._from_metadata(question, hits) or choose(self.index, question, hits)
+        choice = self._from_metadata(question, hits) or choose(self.index, question, reads)
         if choice.confidence < self.settings.min_confidence:
             return self._refuse(question, clock, "no_evidence", choice.confidence)
         return self._answer(question, clock, choice)
 
     def letters_in_scope(self, question: Question, letter_id: str | None) -> list[str] | str:
-        """The ids of the letters that speak of all the question names; or what the best of them lacks."""
+        """The ids of the letters that speak of all the question names; or what the best of them lacks.
+
+        Letters whose title, issuer or addressee is what the question names come before those that only mention it.
+        """
         letters = [a for a in self.index.letters if letter_id in (None, a.id)]
         lacks = {a.id: missing(question, a) + [y for y in [year_missing(question, a)] if y] for a in letters}
         fitting = [i for i, lacking in lacks.items() if not lacking]
         if fitting or not letters:
-            return fitting
+            own = [a.id for a in letters if a.id in fitting and is_about(question, a)]
+            return own or fitting
         return "、".join(sorted(lacks.values(), key=len)[0])
 
-    def hits(self, question: Question, letters: Sequence[str], letter_id: str | None, k: int) -> list[Hit]:
-        """The best ``k`` measures of the letters named by id."""
+    def consider(
+        self, question: Question, letters: Sequence[str], letter_id: str | None, k: int
+    ) -> tuple[Question, list[Hit], list[Read]]:
+        """The question as searched for, its typing errors mended; the hits in the letters named by id, and what was read."""
+        question = self.without_own_names(question, letters)
+        hits, reads = self.hits(question, letters, letter_id, k)
+        mended = mend(question.asked, (measure_text(h.letter, h.measure) for h in hits))
+        if mended == question.asked:
+            return question, hits, reads
+        question = with_words(question, mended)
+        return question, *self.hits(question, letters, letter_id, k)
+
+    def without_own_names(self, question: Question, letters: Sequence[str]) -> Question:
+        """The question without searching for names that all the letters bear: they tell no measure from another."""
+        chosen = [a for a in self.index.letters if a.id in letters]
+        names = [n for n in question.names if all(mentions(header(a), n) for a in chosen)]
+        places = {place_of(a) for a in chosen}
+        asked = question.asked
+        for name in filter(None, (*names, *(places if len(places) == 1 else ()))):
+            asked = asked.replace(name, " ").strip() or asked
+        return replace(question, asked=asked)
+
+    def hits(
+        self, question: Question, letters: Sequence[str], letter_id: str | None, k: int
+    ) -> tuple[list[Hit], list[Read]]:
+        """The best ``k`` measures of the letters named by id, and what the reader says of the first of them."""
         asked = expand(question.asked, self.lexicon)
         only = letter_id or (letters[0] if len(letters) == 1 else None)
         wide = k if only or len(letters) == len(self.index.letters) else 10 * k
         hits = search(self.index, question.text, k=wide, letter_id=only, asked=asked)
-        return [h for h in hits if h.letter.id in letters][:k]
+        found = [h for h in hits if h.letter.id in letters][:k]
+        return rerank(found, self.reads.read(question.folded, found))
+
+    @cached_property
+    def reads(self) -> Reads:
+        """The bundled reader, opened when the first question comes."""
+        return Reads(open_reader(self.index.embedder))
 
     def _from_metadata(self, question: Question, hits: Sequence[Hit]) -> Choice | None:
         """The field of the letter that is asked for, where it stands in the text of the best hit's letter."""
@@ -204,7 +255,9 @@ class Engine:
             verify_quote(c.letter, c.start, c.end, c.quote)
         answer = "\n".join(f"{c.quote}[{c.n}]" for c in citations)
         shorts = [c.short.of(c.letter.text) for c in citations if c.short]
-        short = "；".join(dict.fromkeys(shorts[:1] if question.kind is Kind.EXPLAIN else shorts))
+        short = "；".join(dict.fromkeys(shorts))
+        if question.language == "en" and (digits := in_digits(fold(short))):
+            short = f"{short} ({digits})"
         quotes = [c.quote for c in citations]
         verify_text(answer, quotes)
         verify_text(short, quotes)

@@ -132,18 +132,17 @@ class Index:
         """Return the cosine of the nearest sentences, by number."""
         return _search(self._sentences, query, limit)
 
-    def measure_vector(self, measure: int) -> Vectors:
-        """Return the vector of a measure: shape ``(dimension,)``."""
-        vector: Vectors = self._vectors.reconstruct(measure)
-        return vector
+    def measure_vectors(self, numbers: Sequence[int]) -> Vectors:
+        """Return the vectors of measures: shape ``(len(numbers), dimension)``."""
+        return _reconstruct(self._vectors, numbers)
+
+    def vectors_of_sentences(self, numbers: Sequence[int]) -> Vectors:
+        """Return the vectors of sentences: shape ``(len(numbers), dimension)``."""
+        return _reconstruct(self._sentences, numbers)
 
     def sentence_vectors(self, measure: int) -> Vectors:
         """Return the vectors of the sentences of a measure: shape ``(sentences, dimension)``."""
-        numbers = self.sentence_numbers(measure)
-        if not numbers:
-            return np.zeros((0, self.embedder.dimension), np.float32)
-        vectors: Vectors = self._sentences.reconstruct_n(numbers.start, len(numbers))
-        return vectors
+        return self.vectors_of_sentences(self.sentence_numbers(measure))
 
     def pieces(self, numbers: Sequence[int]) -> list[Ids]:
         """Return the distinct pieces of measures, by a static model; kept for the next question."""
@@ -282,7 +281,7 @@ def _vectors(letters: Sequence[Letter], embedder: Embedder, old: Index | None) -
     for letter in letters:
         if old and known.get(letter.id) == letter.sha256:
             mine = numbers[letter.id]
-            measures.append(np.stack([old.measure_vector(n) for n in mine]))
+            measures.append(old.measure_vectors(mine))
             sentences += [old.sentence_vectors(n) for n in mine]
         else:
             measures.append(embedder.passages([measure_text(letter, m) for m in letter.measures]))
@@ -304,6 +303,13 @@ def _write_faiss(path: Path, index: Any, vectors: Vectors) -> None:
 def _read_faiss(path: Path) -> Any:
     faiss.omp_set_num_threads(1)
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+
+
+def _reconstruct(index: Any, numbers: Sequence[int]) -> Vectors:
+    if not len(numbers):
+        return np.zeros((0, index.d), np.float32)
+    vectors: Vectors = index.reconstruct_batch(np.asarray(numbers, np.int64))
+    return vectors
 
 
 def _search(index: Any, query: Vectors, limit: int) -> dict[int, float]:

@@ -159,6 +159,15 @@ def quantities(folded: str) -> Iterator[Quantity]:
         yield Quantity(start, match.end(), value, "%" if percent else unit)
 
 
+def in_digits(folded: str) -> str:
+    """Return the one amount of a short text in plain digits (2.55万人 → 25,500人); empty when there is no 万 or 亿 in it."""
+    found = list(quantities(folded))
+    if len(found) != 1 or not re.search("[万亿]", folded):
+        return ""
+    about = "about " if re.search("[余多几近约]", folded) else ""
+    return f"{about}{found[0].value.normalize():,f}{found[0].unit}"
+
+
 def dates(folded: str) -> Iterator[re.Match[str]]:
     """Yield the expressions of time of a folded text, in order."""
     return _DATE.finditer(folded)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from rag.dictionary import names
+from rag.dictionary import is_common, names, sound_alike
 from rag.errors import QuestionError
 from rag.quantities import FAMILY
 from rag.text import fold, has_han
@@ -59,7 +59,7 @@ _SHARE = re.compile(
     r"多少[^,。?]{0,4}(?:率|比例|百分)|百分之[几多]|百分比|(?:率|占比|比例|比重|增幅|涨幅|降幅|百分点)[^,。?]{0,10}(?:多少|几|多高|什么)|多少(?:的)?(?:比例|百分)|(?:增长|提高|下降|上升|降低|缩短|完成)了?(?:全年[^,。?]{0,6})?(?:多少|几成)(?!个|家|人|名|公里)|percent|share|proportion|rate\b|what fraction"
 )
 _DATE = re.compile(
-    r"什么时候|何时|哪[一几]?[年天日月]|几点|几月|几号|多久(?:前|之前)|什么时间|啥时候?|哪个月|时间是|日期|when\b|what (?:date|year|month|day|time)"
+    r"什么时候|何时|几时|多咱|哪[一几]?[年天日月]|几点|几月|几号|多久(?:前|之前)|什么时间|啥时候?|哪个月|时间是|日期|when\b|what (?:date|year|month|day|time)"
 )
 _PLACE = re.compile(
     r"在哪|哪里|哪儿|何处|什么地方|啥地方|地址|地点|位置|位于(?:什么|哪)|哪个(?:区|县|市|镇|街道|乡|村|地方|园区)|where\b|address|located"
@@ -186,6 +186,14 @@ def understand(text: str, longest: int = 2000) -> Question:
     )
 
 
+def with_words(question: Question, asked: str) -> Question:
+    """Return the question with other words to search for, mended in what the reader reads as well."""
+    folded = question.folded
+    for wrong, right in zip(question.asked.split(), asked.split(), strict=True):
+        folded = folded.replace(wrong, right)
+    return replace(question, asked=asked, folded=folded)
+
+
 def is_no_question(folded: str) -> bool:
     """Say whether a text is small talk, an order to the program, or no words at all."""
     solid = re.sub(r"[^0-9a-z㐀-鿿]", "", folded)
@@ -220,11 +228,17 @@ def _kind(folded: str) -> Kind:
 
 
 def mend(asked: str, texts: Iterable[str]) -> str:
-    """Mend typing errors: a character that makes no pair the texts know, where one other character would make two.
+    """Mend typing errors against texts that may answer.
 
-    零步件 becomes 零部件 when a text says 零部件 and none says 零步 or 步件.
+    A character that makes no pair the texts know is replaced where one other would make two: 零步件 becomes 零部件 when a text says
+    零部件 and none says 零步 or 步件. A pair that neither the texts nor the language know is replaced by the one pair of
+    the texts that sounds like it: 公机 becomes 公积.
     """
     known = "\n".join(map(fold, texts))
+    return _mend_sounds(_mend_characters(asked, known), known)
+
+
+def _mend_characters(asked: str, known: str) -> str:
     out = list(asked)
     for i in range(1, len(asked) - 1):
         before, wrong, after = out[i - 1], asked[i], asked[i + 1]
@@ -238,6 +252,24 @@ def mend(asked: str, texts: Iterable[str]) -> str:
         if len(found) == 1:
             out[i] = found.pop()
     return "".join(out)
+
+
+def _mend_sounds(asked: str, known: str) -> str:
+    strange = [
+        i
+        for i in range(len(asked) - 1)
+        if has_han(asked[i]) and has_han(asked[i + 1]) and asked[i : i + 2] not in known
+    ]
+    out = asked
+    for i in strange:
+        pair = out[i : i + 2]
+        if pair in known or any(is_common(out[j : j + 2]) for j in (i - 1, i, i + 1) if j >= 0):
+            continue
+        found = set(re.findall(f"{pair[0]}[㐀-鿿]|[㐀-鿿]{pair[1]}", known))
+        alike = {f for f in found if sound_alike(f, pair)}
+        if len(alike) == 1:
+            out = out[:i] + alike.pop() + out[i + 2 :]
+    return out
 
 
 def _planned(folded: str) -> bool | None:

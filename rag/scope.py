@@ -41,6 +41,17 @@ def missing(question: Question, letter: Letter) -> list[str]:
     return [n for n in (*question.names, *question.quoted) if has_han(n) and not mentions(text, n)]
 
 
+def place_of(letter: Letter) -> str:
+    """Return the place the issuer is of, folded and without its rank: 云岭 of 云岭区交通运输局; empty when it tells none."""
+    found = re.match(r"([㐀-鿿]{2,4}?)(?:市|县|区|省|州)", fold(letter.issuer))
+    return found[1] if found else ""
+
+
+def is_about(question: Question, letter: Letter) -> bool:
+    """Say whether the question names something and all it names is in the letter's title, subject, issuer or addressee."""
+    return bool(question.names) and all(mentions(header(letter), name) for name in question.names)
+
+
 def mentions(text: str, name: str) -> bool:
     """Say whether a folded text mentions a name, with or without 市, 县, 区, 省 at its end."""
     short = name[:-1] if len(name) > 2 and name[-1] in "市县区省州" else name

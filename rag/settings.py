@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BUNDLED_MODEL = Path(__file__).parent / "models" / "embedder"
+BUNDLED_READER = Path(__file__).parent / "models" / "reader"
 
 
 class Settings(BaseSettings):
@@ -24,7 +25,7 @@ class Settings(BaseSettings):
         str(BUNDLED_MODEL), description="sentence-transformers model: hub name or folder"
     )
     lexicon: Path | None = Field(
-        None, description="JSON file {everyday word: [official words]} added when searching"
+        None, description="YAML file of everyday words and the official words to search for with them"
     )
     top_k: int = Field(5, ge=1, le=50, description="measures looked at for an answer")
     min_confidence: float = Field(0.5, ge=0, le=1, description="answers below this are refused (probability)")

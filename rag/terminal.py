@@ -8,7 +8,13 @@ from typing import TextIO
 
 from rag.engine import Answer, Citation
 from rag.rank import Hit
+from rag.text import has_han
 
+_STATUS = {
+    "planned": ("planned", "计划"),
+    "under way": ("under way", "进行中"),
+    "dropped": ("dropped", "未实施"),
+}
 _BEFORE, _AFTER = 60, 40  # characters of context around a quote
 
 
@@ -40,11 +46,20 @@ def show_answer(answer: Answer, style: Style) -> str:
     """The short answer, the sentence, and under it where it stands."""
     if answer.refused:
         return answer.answer
-    lines = [style.bold(answer.short_answer)] if answer.short_answer else []
+    lines = [_short(answer, style)] if answer.short_answer else []
     lines += [answer.answer, ""]
     for citation in answer.citations:
         lines += [*_place(citation, style), ""]
     return "\n".join(lines).rstrip()
+
+
+def _short(answer: Answer, style: Style) -> str:
+    """The short answer, what its times mean, and whether it is only planned."""
+    first = answer.citations[0]
+    said = [f"{a}: {b}" for a, b in first.times.items()]
+    state = _STATUS.get(first.status, ("", ""))[has_han(answer.question)]
+    aside = f"  ({', '.join([*([state] if state else []), *said])})" if state or said else ""
+    return style.bold(answer.short_answer) + style.dim(aside)
 
 
 def _place(citation: Citation, style: Style) -> list[str]:

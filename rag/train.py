@@ -8,110 +8,22 @@ negatives, one source a batch. Two CPU cores train it in about a quarter of an h
 from __future__ import annotations
 
 import gzip
-import itertools
 import json
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import DataError
+from rag.sources import Pair, load_sources, rows, teaching_sources
 from rag.teach import load_teaching
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
-Pair = tuple[str, str]
-
 HAN_PIECES, OTHER_PIECES, DIMENSION, BATCH = 34_000, 14_000, 256, 1024
-_SENTENCE = re.compile(r"[^。！？!?；;\n]{4,}[。！？!?；;]?")
+TAUGHT = 0.6  # weight of the second part in the table
 _HAN = re.compile(r"[㐀-鿿]+")
-
-
-def rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON Lines file, gzipped or not."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
-
-
-def load_sources(data: Path, seed: int = 7) -> dict[str, list[Pair]]:
-    """Read every training source under ``data``; each becomes one dataset whose batches are not mixed.
-
-    Args:
-        data: folder with ``train/`` and ``rc/`` (see the model card for the files).
-        seed: of the shuffle and the sampling.
-
-    Raises:
-        DataError: when the folder holds no training file.
-    """
-    train = data / "train"
-    if not any(train.glob("*.jsonl.gz")):
-        raise DataError(
-            f"no training files in {train}", "JSON Lines named pairs_*, plain_*, zhen_* (.jsonl.gz)"
-        )
-    rng = random.Random(seed)  # noqa: S311 (sampling, not secrets)
-    sources: dict[str, list[Pair]] = {}
-    for path in sorted(train.glob("pairs_*.jsonl.gz")):
-        name = path.name.removesuffix(".jsonl.gz")
-        pairs = [(r["q"], r["p"][:600]) for r in rows(path)]
-        sources[name] = pairs * (1 if "laws" in name else 3)
-        if "laws" in name or "csl" in name or "wiki" in name or "policy" in name:
-            sources[name + "_sentence"] = [(q, rng.choice(_SENTENCE.findall(p) or [p])) for q, p in pairs]
-    for path in sorted((data / "rc").glob("rctrain_*.jsonl.gz")):
-        name = path.name.removesuffix(".jsonl.gz")
-        sources[name] = [
-            (r["question"], sentence_at(r["context"], r["answers"][0]["start"])) for r in rows(path)
-        ] * 3
-    for path in sorted(train.glob("plain_*.jsonl.gz")):
-        near = list(neighbours(r["t"] for r in rows(path)))
-        sources[path.name.removesuffix(".jsonl.gz")] = rng.sample(near, min(len(near), 120_000))
-    for path in sorted(train.glob("zhen_*.jsonl.gz")):
-        name = path.name.removesuffix(".jsonl.gz")
-        pairs = [(r["zh"], r["en"]) for r in rows(path)]
-        sources[name] = pairs * (1 if "cedict" in name or "pydocs" in name else 3)
-    for pairs in sources.values():
-        rng.shuffle(pairs)
-    return sources
-
-
-def teaching_sources(
-    taught: Sequence[dict[str, str]], rng: random.Random, passes: int = 8
-) -> dict[str, list[Pair]]:
-    """Turn the teaching data into datasets in which no official text comes twice, so that no batch denies a right answer.
-
-    The n-th question of every text goes into the n-th dataset; English questions also meet a Chinese one of their text.
-    """
-    by_text: dict[str, list[dict[str, str]]] = {}
-    for row in taught:
-        by_text.setdefault(row["p"], []).append(row)
-    sources: dict[str, list[Pair]] = {}
-    for text, asked in by_text.items():
-        rng.shuffle(asked)
-        for n, row in enumerate(asked[:6]):
-            sources.setdefault(f"teaching_{n}", []).append((row["q"], text))
-        english = [r["q"] for r in asked if r["k"] == "en"]
-        chinese = [r["q"] for r in asked if r["k"] != "en"]
-        if english and chinese:
-            sources.setdefault("teaching_en_zh", []).append((english[0], rng.choice(chinese)))
-        if len(chinese) > 1:
-            sources.setdefault("teaching_zh_zh", []).append((chinese[0], chinese[1]))
-    return sources
-
-
-def sentence_at(text: str, offset: int) -> str:
-    """Return the sentence of ``text`` that holds the character at ``offset``."""
-    return next((m[0] for m in _SENTENCE.finditer(text) if m.start() <= offset < m.end()), text)
-
-
-def neighbours(texts: Iterable[str]) -> Iterator[Pair]:
-    """Yield each sentence with the one that follows it."""
-    for text in texts:
-        found = [s for s in _SENTENCE.findall(text) if len(s) > 8]
-        yield from itertools.pairwise(found)
 
 
 def train_tokenizer(sources: dict[str, list[Pair]], seed: int = 7) -> Tokenizer:
@@ -125,9 +37,9 @@ def train_tokenizer(sources: dict[str, list[Pair]], seed: int = 7) -> Tokenizer:
     han: list[str] = []
     other: list[str] = []
     for name, pairs in sources.items():
-        for text in (t for pair in rng.sample(pairs, min(len(pairs), 40_000)) for t in pair):
+        for text in (t for pair in rng.sample(pairs, min(len(pairs), 15_000)) for t in pair):
             han += _HAN.findall(text)
-            if name.startswith("zhen"):
+            if name.startswith(("zhen", "english")):
                 other.append(_HAN.sub(" ", text))
     vocabulary: list[tuple[str, float]] = [("<unk>", 0.0)]
     seen = {"<unk>"}
@@ -174,8 +86,8 @@ def train_embedder(
 ) -> SentenceTransformer:
     """Train the static embedding and save it in sentence-transformers format.
 
-    First on all the public data with the teaching data among it, then on the teaching data with a tenth of the public
-    data, so that nothing is forgotten.
+    First on the public data, then on the teaching data with a tenth of the public data. The table is the weighted mean of what the
+    two parts gave, so that little is forgotten. Source: Wortsman et al., "Robust fine-tuning of zero-shot models", 2022.
 
     Args:
         data: the training data (see :func:`load_sources`).
@@ -194,15 +106,22 @@ def train_embedder(
     if start:
         model = SentenceTransformer(str(start), device="cpu").float()
     else:
-        table = StaticEmbedding(train_tokenizer(public | taught), embedding_dim=DIMENSION)
+        table = StaticEmbedding(train_tokenizer(public), embedding_dim=DIMENSION)
         model = SentenceTransformer(modules=[table, Normalize()], device="cpu")
     if epochs:
-        _fit(model, public | taught, epochs, learning_rate, out)
+        _fit(model, public, epochs, learning_rate, out)
     if teaching_epochs:
+        before = _table(model).detach().clone()
         tenth = {name: pairs[: len(pairs) // 10] for name, pairs in public.items()}
         _fit(model, tenth | taught, teaching_epochs, learning_rate / 4, out)
+        _table(model).data.lerp_(before, 1 - TAUGHT)
     save(model, out)
     return model
+
+
+def _table(model: SentenceTransformer) -> Any:
+    static: Any = model[0]
+    return static.embedding.weight
 
 
 def _fit(
@@ -258,7 +177,8 @@ def train_lexicon(data: Path, out: Path) -> dict[str, int]:
     """Sort the headwords of a Chinese–English dictionary into names of places and bodies, and common words.
 
     A headword whose gloss opens with a capital and speaks of a city, county, university … is a name; one whose
-    gloss opens in lower case is a common word. Written as ``names.txt.gz`` and ``common.txt.gz``, one a line.
+    gloss opens in lower case is a common word. Written as ``names.txt.gz`` and ``common.txt.gz``, one a line. Beside
+    them ``pinyin.txt.gz``: the characters of GB 2312 by their sounds without tones, one sound a line.
 
     Args:
         data: the training data; ``train/zhen_cedict.jsonl.gz`` is read (CC-CEDICT, CC BY-SA 4.0).
@@ -283,4 +203,23 @@ def train_lexicon(data: Path, out: Path) -> dict[str, int]:
     for name, words in found.items():
         text = "\n".join(["", *sorted(words), ""])
         (out / f"{name}.txt.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
-    return {name: len(words) for name, words in found.items()}
+    by_sound = sounds()
+    lines = "".join(f"{sound} {characters}\n" for sound, characters in sorted(by_sound.items()))
+    (out / "pinyin.txt.gz").write_bytes(gzip.compress(lines.encode(), mtime=0))
+    return {**{name: len(words) for name, words in found.items()}, "sounds": len(by_sound)}
+
+
+def sounds() -> dict[str, str]:
+    """Return the Han characters of GB 2312 by their sounds without tones (pypinyin's table)."""
+    from pypinyin import Style, pinyin
+
+    found: dict[str, list[str]] = {}
+    for row in range(0xB0, 0xF8):
+        for cell in range(0xA1, 0xFF):
+            try:
+                character = bytes((row, cell)).decode("gb2312")
+            except UnicodeDecodeError:
+                continue
+            for sound in pinyin(character, style=Style.NORMAL, heteronym=True)[0]:
+                found.setdefault(sound, []).append(character)
+    return {sound: "".join(characters) for sound, characters in found.items()}

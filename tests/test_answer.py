@@ -11,8 +11,9 @@ from rag.question import understand
 
 
 def chosen(engine, text, k=5):
-    question = understand(text)
-    return choose(engine.index, question, engine.search(text, k=k))
+    letters = [letter.id for letter in engine.index.letters]
+    question, _, reads = engine.consider(understand(text), letters, None, k)
+    return choose(engine.index, question, reads)
 
 
 @pytest.mark.parametrize(

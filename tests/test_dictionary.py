@@ -6,7 +6,7 @@ merely end like a name are none.
 
 import pytest
 
-from rag.dictionary import is_common, is_name, names
+from rag.dictionary import is_common, is_name, names, sound_alike
 from rag.text import fold
 
 
@@ -58,3 +58,17 @@ def test_name_is_found_in_traditional_characters():
 )
 def test_plain_nouns_are_no_names(question):
     assert names(fold(question)) == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "alike"),
+    [
+        ("公机", "公积", True),
+        ("实息", "实习", True),
+        ("银行", "银航", True),
+        ("招骋", "招聘", False),
+        ("公积", "公积金", False),
+    ],
+)
+def test_words_that_sound_alike(a, b, alike):
+    assert bool(sound_alike(a, b)) is alike

@@ -55,7 +55,7 @@ KEYS = [
 ]
 CITATION_KEYS = [
     *("n", "letter_id", "title", "issuer", "date", "path", "section", "heading"),
-    *("quote", "start", "end", "source", "sha256"),
+    *("quote", "start", "end", "times", "status", "source", "sha256"),
 ]
 
 
@@ -113,6 +113,8 @@ def test_answer_in_full(engine, letters):
             "quote": quote,
             "start": start,
             "end": start + len(quote),
+            "times": {},
+            "status": None,
             "source": "haizhou-civil.txt",
             "sha256": hashlib.sha256((LETTERS / "haizhou-civil.txt").read_bytes()).hexdigest(),
         }

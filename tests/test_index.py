@@ -129,7 +129,7 @@ def test_vectors_come_back_as_they_were_made(folder):
     for n, (letter, measure) in enumerate(index.measures):
         whole = embedder.passages([measure_text(letter, measure)])[0]
         each = embedder.passages([s.of(letter.text) for s in measure.sentences])
-        assert np.array_equal(index.measure_vector(n), whole)
+        assert np.array_equal(index.measure_vectors([n])[0], whole)
         assert np.allclose(index.sentence_vectors(n), each, atol=1e-3)
 
 
@@ -174,7 +174,7 @@ def test_updated_index_equals_one_built_anew(folder, tmp_path):
     updated, anew = (Index.open(f, HashEmbedder()) for f in (folder, tmp_path / "anew"))
     assert updated.letters == anew.letters
     for n in range(len(anew.measures)):
-        assert np.array_equal(updated.measure_vector(n), anew.measure_vector(n))
+        assert np.array_equal(updated.measure_vectors([n]), anew.measure_vectors([n]))
         assert np.array_equal(updated.sentence_vectors(n), anew.sentence_vectors(n))
 
 
@@ -213,7 +213,7 @@ def test_other_model_is_a_mismatch_that_names_both_and_the_repair(folder):
 def test_update_with_another_model_takes_nothing_over(folder):
     embedder = HashEmbedder("other", dimension=8)
     assert update(folder, [A, B], embedder).added == ["a", "b"]
-    assert Index.open(folder, embedder).measure_vector(0).shape == (8,)
+    assert Index.open(folder, embedder).measure_vectors([0]).shape == (1, 8)
 
 
 def test_other_parser_is_a_mismatch(folder):
@@ -327,7 +327,7 @@ def test_open_index_answers_on_while_a_new_one_is_published(folder):
     index = Index.open(folder, embedder)
     update(folder, [B_CHANGED], HashEmbedder())
     assert list(index.measure_scores(["站点"], 10)) == [1]
-    assert index.measure_vector(1).shape == (16,)
+    assert index.measure_vectors([1]).shape == (1, 16)
     assert len(index.sentence_vectors(1)) == 1
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from rag.quantities import dates, quantities
+from rag.quantities import dates, in_digits, quantities
 from rag.text import fold
 
 
@@ -116,3 +116,17 @@ def test_text_without_a_number_with_unit_has_no_unit(text):
 )
 def test_dates(text, expected):
     assert [m[0] for m in dates(fold(text))] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("2.55万人", "25,500人"),
+        ("1.07亿元", "107,000,000元"),
+        ("10余万条", "about 100,000条"),
+        ("63家", ""),
+        ("2万人和3万人", ""),
+    ],
+)
+def test_amount_in_plain_digits(text, digits):
+    assert in_digits(text) == digits

@@ -7,7 +7,7 @@ of one line; the language of the answer follows the question.
 import pytest
 
 from rag.errors import QuestionError
-from rag.question import is_no_question, understand
+from rag.question import is_no_question, mend, understand, with_words
 from rag.text import fold
 
 
@@ -203,3 +203,23 @@ def test_lone_surrogate_is_an_error():
 
 def test_blanks_around_a_question_do_not_count():
     assert understand("  建了多少家? \n").text == "建了多少家?"
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "mended"),
+    [
+        ("零步件企业", "规上零部件制造企业", "零部件企业"),
+        ("公机金能取吗", "住房公积金可以提取", "公积金能取吗"),
+        ("公机金能取吗", "公交卡可以充值", "公机金能取吗"),
+        ("医院有几家", "一元钱", "医院有几家"),
+        ("how many beds", "床位", "how many beds"),
+    ],
+)
+def test_typing_error_is_mended_against_a_text(asked, text, mended):
+    assert mend(asked, [text]) == mended
+
+
+def test_mended_words_reach_what_the_reader_reads():
+    question = understand("公机金能取多少?")
+    mended = with_words(question, mend(question.asked, ["住房公积金可以提取"]))
+    assert (mended.asked, mended.folded) == ("公积金能取", "公积金能取多少?")

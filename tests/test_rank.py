@@ -12,7 +12,7 @@ from fakes import HashEmbedder, letter_of
 from rag.engine import Engine
 from rag.errors import DataError, LetterError
 from rag.index import Index, update
-from rag.rank import expand, explained, hit_as_dict, load_lexicon, search
+from rag.rank import expand, explained, hit_as_dict, load_lexicon, names_and_numbers, search
 from rag.settings import Settings
 
 
@@ -21,7 +21,7 @@ def places(hits):
 
 
 def lexicon_file(folder, content):
-    path = folder / "lexicon.json"
+    path = folder / "lexicon.yaml"
     path.write_text(content, encoding="utf-8")
     return path
 
@@ -121,20 +121,37 @@ def test_lexicon_is_read_without_regard_to_script_and_width(tmp_path):
     assert load_lexicon(path) == {"养老ab": ["居家"]}
 
 
+def test_lexicon_gives_one_official_word_or_several(tmp_path):
+    path = lexicon_file(tmp_path, "打零工: 灵活就业\n老娘舅:\n  - 人民调解\n  - 调解员\n")
+    assert load_lexicon(path) == {"打零工": ["灵活就业"], "老娘舅": ["人民调解", "调解员"]}
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("How many 5G stations did Huawei open in 2024?", ["5", "g", "huawei", "2024"]),
+        ("When was the NFL founded?", ["nfl"]),
+        ("The price of water", []),
+    ],
+)
+def test_names_and_numbers_of_an_english_question_are_looked_up_as_words(question, words):
+    assert names_and_numbers(question) == words
+
+
 def test_without_a_lexicon_nothing_is_added():
     assert load_lexicon(None) == {}
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '"x"', '{"a": 1}', '{"a": null}'])
+@pytest.mark.parametrize("content", ["{", "[]", '"x"', "a: 1", "a:"])
 def test_file_that_is_no_lexicon_is_an_error_that_shows_one(tmp_path, content):
     path = lexicon_file(tmp_path, content)
-    with pytest.raises(DataError, match=r"the lexicon .*lexicon\.json cannot be used.*打零工"):
+    with pytest.raises(DataError, match=r"the lexicon .*lexicon\.yaml cannot be used.*打零工"):
         load_lexicon(path)
 
 
 def test_lexicon_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(DataError, match=r"absent\.json"):
-        load_lexicon(tmp_path / "absent.json")
+    with pytest.raises(DataError, match=r"absent\.yaml"):
+        load_lexicon(tmp_path / "absent.yaml")
 
 
 def test_lexicon_of_the_settings_changes_what_is_found(engine, library, embedder, tmp_path):

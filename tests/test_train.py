@@ -14,15 +14,8 @@ import pytest
 
 from rag.embed import StaticEmbedder, open_embedder
 from rag.errors import DataError
-from rag.train import (
-    load_sources,
-    neighbours,
-    rows,
-    sentence_at,
-    teaching_sources,
-    train_embedder,
-    train_lexicon,
-)
+from rag.sources import TUNING, load_sources, neighbours, rows, sentence_at, teaching_sources
+from rag.train import train_embedder, train_lexicon
 
 POLICY = [("公交换乘减免多少?", "换乘减免1元。全年减免286万元。"), ("票价多少?", "票价2元。")]
 PLAIN = "今年建成零工驿站六十三家。举办各类招聘会近八十场次。促进一万余人达成就业意向。短句。"
@@ -55,7 +48,7 @@ def data(tmp_path):
 
 
 def test_each_file_is_a_source_of_its_own(data):
-    assert sorted(load_sources(data)) == [
+    assert sorted(n for n in load_sources(data) if not n.startswith("english")) == [
         "pairs_dialog",
         "pairs_laws",
         "pairs_laws_sentence",
@@ -66,6 +59,21 @@ def test_each_file_is_a_source_of_its_own(data):
         "zhen_cedict",
         "zhen_talks",
     ]
+
+
+def test_chinese_source_whose_words_the_dictionary_knows_has_an_english_twin(data):
+    write(data / "train" / "zhen_cedict.jsonl.gz", [{"zh": "招聘", "en": "to recruit"}])
+    twins = {n: pairs for n, pairs in load_sources(data).items() if n.startswith("english")}
+    assert sorted(twins) == ["english_plain_news"]
+    assert twins["english_plain_news"] == [("recruit", "举办各类招聘会近八十场次。")]
+
+
+def test_questions_kept_for_tuning_are_in_no_source(data):
+    kept = [{"q": "减免多少?", "p": "换乘减免1元。全年减免286万元。"}]
+    write(data / "train" / TUNING, kept)
+    sources = load_sources(data)
+    assert sources["rctrain_a"] == []
+    assert TUNING.removesuffix(".jsonl.gz") not in sources
 
 
 def test_small_sources_are_repeated(data):
@@ -82,6 +90,7 @@ def test_no_official_text_comes_twice_in_a_source_of_the_teaching_data():
         {"q": "失业了谁管", "p": "开展就业援助。", "f": "x", "k": "question"},
         {"q": "Who helps me find a job?", "p": "开展就业援助。", "f": "x", "k": "en"},
         {"q": "打零工的", "p": "灵活就业人员", "f": "x", "k": "term"},
+        {"q": "援助的名额有几个", "p": "开展就业援助。", "f": "x", "k": "unanswered"},
     ]
     sources = teaching_sources(rows, random.Random(1))
     assert {name: len(pairs) for name, pairs in sources.items()} == {
@@ -162,7 +171,7 @@ def test_lexicon_sorts_names_from_common_words(data, tmp_path):
     }
     path = data / "train" / "zhen_cedict.jsonl.gz"
     write(path, [{"zh": zh, "en": en} for zh, en in entries.items()])
-    assert train_lexicon(data, tmp_path / "out") == {"names": 2, "common": 2}
+    assert train_lexicon(data, tmp_path / "out") == {"names": 2, "common": 2, "sounds": 413}
     names, common = (
         gzip.decompress((tmp_path / "out" / f"{n}.txt.gz").read_bytes()).decode().split()
         for n in ("names", "common")
@@ -174,14 +183,15 @@ def test_lexicon_sorts_names_from_common_words(data, tmp_path):
 def test_word_that_is_both_is_common(data, tmp_path):
     both = [{"zh": "高山", "en": "Gaoshan township"}, {"zh": "高山", "en": "high mountain"}]
     write(data / "train" / "zhen_cedict.jsonl.gz", both)
-    assert train_lexicon(data, tmp_path / "out") == {"names": 0, "common": 1}
+    assert train_lexicon(data, tmp_path / "out") == {"names": 0, "common": 1, "sounds": 413}
 
 
 def test_lexicon_is_the_same_byte_for_byte(data, tmp_path):
     for out in ("one", "two"):
         train_lexicon(data, tmp_path / out)
-    one, two = ((tmp_path / out / "common.txt.gz").read_bytes() for out in ("one", "two"))
-    assert one == two
+    for name in ("names", "common", "pinyin"):
+        one, two = ((tmp_path / out / f"{name}.txt.gz").read_bytes() for out in ("one", "two"))
+        assert one == two
 
 
 def test_model_trained_from_scratch_opens_without_torch_and_has_learnt(data, tmp_path):

@@ -1,0 +1,73 @@
+"""What 今年, 上半年 or 截至6月底 means in a letter of a given date, and whether a thing is done, under way or planned."""
+
+from __future__ import annotations
+
+import re
+
+_YEARS = {"今年": 0, "本年": 0, "去年": -1, "上年": -1, "前年": -2, "明年": 1, "后年": 2}
+_QUARTERS = {"一": "1—3月", "二": "4—6月", "三": "7—9月", "四": "10—12月"} | {
+    "1": "1—3月",
+    "2": "4—6月",
+    "3": "7—9月",
+    "4": "10—12月",
+}
+_TAIL = (
+    r"(?P<half>[上下])半年|第?(?P<quarter>[一二三四1-4])季度|(?P<nine>前三季度)|"
+    r"(?P<month>\d{1,2})月(?P<part>\d{1,2}日|底|末|初|份|上旬|中旬|下旬)?|(?P<end>年?底|年?末)|(?P<since>以来)"
+)
+_PHRASE = re.compile(rf"(?P<year>{'|'.join(_YEARS)})?(?P<until>截至)?(?:{_TAIL})?")
+_MARKS = ",，;；:：。\n"
+_PLANNED = re.compile(r"计划|预计|力争|拟于?|将于?|将在|争取|目标|确保|到2\d{3}年")
+_UNDER_WAY = re.compile(r"正在|正(?:抓紧|加快|有序|积极)|在建|推进中|建设中|筹建|有序推进")
+_DROPPED = re.compile(r"取消|暂不|暂缓|中止|终止|停止|不再|不予")
+
+
+def resolve(folded: str, date: str) -> dict[str, str]:
+    """Return the times of a text that hang on the date of its letter, with what they mean.
+
+    Args:
+        folded: the text, folded.
+        date: of the letter, ``YYYY-MM-DD``; without one nothing is resolved.
+
+    Returns:
+        For example ``{"今年上半年": "2025年1—6月"}``, in the order of the text.
+    """
+    if not date:
+        return {}
+    year, month = int(date[:4]), int(date[5:7])
+    found: dict[str, str] = {}
+    for match in _PHRASE.finditer(folded):
+        relative = match["year"]
+        bare = match["since"] or match["end"] or (match["month"] and not match["until"])
+        dated = folded[max(0, match.start() - 1) : match.start()]  # 2024年|上半年 has a year of its own
+        if not relative and (bare or match[0] in ("", "截至") or dated == "年" or dated.isdigit()):
+            continue
+        late = not relative and match["month"] and int(match["month"]) > month
+        when = year + _YEARS.get(relative or "", 0) - bool(late)
+        found.setdefault(match[0], f"{match['until'] or ''}{when}年{_rest(match)}")
+    return found
+
+
+def _rest(match: re.Match[str]) -> str:
+    if match["half"]:
+        return "1—6月" if match["half"] == "上" else "7—12月"
+    if match["quarter"]:
+        return _QUARTERS[match["quarter"]]
+    if match["nine"]:
+        return "1—9月"
+    if match["month"]:
+        return f"{match['month']}月{(match['part'] or '').replace('份', '')}"
+    return "底" if match["end"] else "1月以来" if match["since"] else ""
+
+
+def status(folded: str, start: int, end: int) -> str:
+    """Return what a text says of the thing at ``[start, end)``: ``planned``, ``under way``, ``dropped``, or empty for done.
+
+    Only the clause of the span counts, to a few characters behind it.
+    """
+    begin = max(folded.rfind(c, 0, start) for c in _MARKS) + 1
+    clause = folded[begin:end] + re.split(f"[{_MARKS}]", folded[end : end + 6])[0]
+    for name, pattern in (("dropped", _DROPPED), ("planned", _PLANNED), ("under way", _UNDER_WAY)):
+        if pattern.search(clause):
+            return name
+    return ""

@@ -1,0 +1,226 @@
+"""Train the bundled reader."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
+
+from rag.embed import StaticEmbedder
+from rag.reader import QUESTION_TOKENS, WINDOW_TOKENS, Encoder, Tokens
+from rag.reader_data import Item, Material, Range, crop, load_material, sentence_ranges
+from rag.reader_net import Net
+from rag.reading import WINDOW
+from rag.settings import BUNDLED_MODEL
+from rag.teach import load_teaching
+
+BATCH, CHARACTERS = 64, 6000
+_CHUNK = 2048  # examples sorted by length together
+Parts = list[tuple[str, Range]]
+Example = tuple[
+    Tokens, Tokens, Range | None, bool
+]  # question, window, first and last token of the answer, answered
+
+
+class Examples:
+    """Items to windows of tokens, anew in each pass."""
+
+    def __init__(self, material: Material, encode: Encoder, seed: int) -> None:
+        self.material = material
+        self.rng = random.Random(seed)  # noqa: S311 (sampling, not secrets)
+        texts, questions = sorted(material.texts()), sorted(material.questions())
+        self.tokens: dict[str, Tokens] = dict(zip(texts, encode(texts), strict=True))
+        self.asked = dict(zip(questions, encode(questions), strict=True))
+
+    def batches(self) -> Iterator[list[Example]]:
+        """Yield batches without end."""
+        m = self.material
+        while True:
+            items = [(i, answers) for i in m.read for answers in (True, False)]
+            for _ in range(2):
+                items += [(i, True) for i in m.taught] + [(i, False) for i in m.taught if i.answered]
+            made = self.rng.sample(m.made, min(len(m.made), 25_000))
+            items += [(i, True) for i in made] + [(i, False) for i in made[: len(made) // 3]]
+            self.rng.shuffle(items)
+            for at in range(0, len(items), _CHUNK):
+                found = [e for i, answers in items[at : at + _CHUNK] if (e := self.example(i, answers))]
+                found.sort(key=lambda e: len(e[1].ids))
+                batches = [found[j : j + BATCH] for j in range(0, len(found), BATCH)]
+                self.rng.shuffle(batches)
+                yield from batches
+
+    def example(self, item: Item, answers: bool) -> Example | None:
+        """A window of an item that answers (or is the item's own, for an unanswered one), or one that does not."""
+        cut = self._cut_taught if item.pool == "teaching" else self._cut_read
+        parts, own = cut(item, answers)
+        pieces = [self._piece(text, where) for text, where in parts]
+        if sum(len(p.ids) for p in pieces) < 4:
+            return None
+        place = self._place(item.answer, parts[own], pieces, own) if answers and item.answer else None
+        asked = self.asked[item.question].cut(0, QUESTION_TOKENS)
+        return asked, _joined(pieces), place, answers and item.answered
+
+    def _cut_read(self, item: Item, answers: bool) -> tuple[Parts, int]:
+        assert item.answer is not None
+        if answers:
+            return [(item.text, crop(item.text, item.answer, self.rng))], 0
+        said = item.text[slice(*item.answer)]
+        for _ in range(6):
+            near = bool(item.near) and self.rng.random() < 0.5
+            text = self.material.pools[item.pool][self.rng.choice(item.near)] if near else item.text
+            at = self.rng.randrange(len(text))
+            start, end = crop(text, (at, at + 1), self.rng)
+            if said not in text[start:end]:
+                return [(text, (start, end))], 0
+        return [], 0
+
+    def _cut_taught(self, item: Item, answers: bool) -> tuple[Parts, int]:
+        """The item's text, or one like it, among sentences of other texts; and which part it is."""
+        pool, rng = self.material.pools["teaching"], self.rng
+        text = item.text
+        if not answers:
+            text = item.negative if item.negative and rng.random() < 0.5 else pool[rng.choice(item.near)]
+        where = (0, len(text))
+        if len(text) > WINDOW:
+            where = crop(text, item.answer, rng) if answers and item.answer else (0, WINDOW)
+        parts, own, room = [(text, where)], 0, WINDOW - (where[1] - where[0])
+        for _ in range(3 if rng.random() < 0.6 else 0):
+            other = pool[rng.choice(item.near)] if not answers or rng.random() < 0.3 else rng.choice(pool)
+            start, end = rng.choice(sentence_ranges(other))
+            if other != item.text and 6 <= end - start <= room:
+                room -= end - start
+                before = rng.random() < 0.5
+                parts.insert(0 if before else len(parts), (other, (start, end)))
+                own += before
+        return parts, own
+
+    def _piece(self, text: str, where: Range) -> Tokens:
+        tokens = self.tokens[text]
+        first, last = (int(i) for i in np.searchsorted(tokens.starts, where))
+        return tokens.cut(first, last)
+
+    @staticmethod
+    def _place(answer: Range, part: tuple[str, Range], pieces: list[Tokens], own: int) -> Range | None:
+        """Where the answer stands among the tokens of the joined pieces: first and last; None when it was cut."""
+        start, end = part[1]
+        if not (start <= answer[0] and answer[1] <= end):
+            return None
+        at = sum(len(p.ids) for p in pieces[:own])
+        first = int(np.searchsorted(pieces[own].ends, answer[0], side="right"))
+        last = int(np.searchsorted(pieces[own].starts, answer[1])) - 1
+        return (at + first, at + last) if first <= last else None
+
+
+def _joined(pieces: list[Tokens]) -> Tokens:
+    return Tokens(
+        *(np.concatenate([getattr(p, n) for p in pieces]) for n in ("ids", "rows", "starts", "ends"))
+    )
+
+
+def train_reader(
+    data: Path,
+    out: Path,
+    *,
+    minutes: float = 25,
+    embedder: StaticEmbedder | None = None,
+    taught: Sequence[dict[str, str]] | None = None,
+    seed: int = 1,
+    learning_rate: float = 1.5e-3,
+) -> None:
+    """Train the reader for a time and save it; ``README.md`` of the folder (the model card) is kept.
+
+    Args:
+        data: the training data (see :func:`rag.reader_data.load_material`).
+        out: folder to write ``reader.json`` and ``reader.safetensors`` to.
+        minutes: wall time of the training; the learning rate falls to 2 % over it.
+        embedder: the static vectors it reads with; default: the bundled ones.
+        taught: the teaching data; default: that of the package.
+        seed: of the sampling and the first weights.
+        learning_rate: peak, of AdamW.
+    """
+    torch.manual_seed(seed)
+    embedder = embedder or StaticEmbedder(BUNDLED_MODEL)
+    material = load_material(data, load_teaching() if taught is None else taught, embedder)
+    characters = _characters(material)
+    encode = Encoder(characters, embedder)
+    net = Net(encode.size, torch.tensor(embedder.table.astype(np.float32)))
+    kept = _fit(net, Examples(material, encode, seed), minutes * 60, learning_rate)
+    out.mkdir(parents=True, exist_ok=True)
+    save_file({k: v.numpy().astype(np.float16) for k, v in kept.items()}, out / "reader.safetensors")
+    config = {**net.config, "embedding": embedder.fingerprint, "characters": characters}
+    (out / "reader.json").write_text(json.dumps(config, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _characters(material: Material) -> str:
+    counts: Counter[str] = Counter()
+    for item in (*material.read, *material.taught, *material.made):
+        counts.update(item.text[:400] + item.question)
+    return "".join(c for c, n in counts.most_common(CHARACTERS) if n >= 3 and not c.isspace())
+
+
+def _fit(net: Net, examples: Examples, seconds: float, learning_rate: float) -> dict[str, Tensor]:
+    """Train, and return the weights averaged over the last 40 % of the time."""
+    optimizer = _optimizer(net, learning_rate)
+    began, sums = time.monotonic(), Counter[str]()
+    average: dict[str, Tensor] = {}
+    for step, batch in enumerate(examples.batches(), 1):
+        done = (time.monotonic() - began) / seconds
+        if done >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * min(1, step / 200) * max(0.02, 1 - done)
+        sums.update(_step(net, optimizer, batch))
+        if done > 0.6:
+            for name, value in net.state_dict().items():
+                average.setdefault(name, value.clone()).lerp_(value, 0.002)
+        if step % 200 == 0:
+            told = ", ".join(f"{k} {v / 200:.3f}" for k, v in sums.items())
+            print(f"{100 * done:.0f} %, step {step}: {told}", file=sys.stderr, flush=True)
+            sums.clear()
+    return average or net.state_dict()
+
+
+def _optimizer(net: Net, learning_rate: float) -> torch.optim.Optimizer:
+    wide = [p for p in net.parameters() if p.dim() > 1]
+    flat = [p for p in net.parameters() if p.dim() <= 1]
+    groups = [{"params": wide, "weight_decay": 0.02}, {"params": flat, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98))
+
+
+def _step(net: Net, optimizer: torch.optim.Optimizer, batch: list[Example]) -> dict[str, float]:
+    q_ids, q_rows = _padded([e[0] for e in batch])
+    w_ids, w_rows = _padded([e[1].cut(0, WINDOW_TOKENS) for e in batch])
+    with torch.autocast("cpu", torch.bfloat16):
+        answers, starts, ends = net(q_ids, q_rows, w_ids, w_rows)
+    truth = torch.tensor([float(e[3]) for e in batch])
+    loss = relevance = F.binary_cross_entropy_with_logits(answers, truth)
+    asked = [(i, *e[2]) for i, e in enumerate(batch) if e[2] and e[2][1] < w_ids.shape[1]]
+    spans = torch.tensor(0.0)
+    if asked:
+        index, first, last = (torch.tensor(column) for column in zip(*asked, strict=True))
+        spans = (F.cross_entropy(starts[index], first) + F.cross_entropy(ends[index], last)) / 2
+        loss = relevance + spans
+    optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    optimizer.step()
+    right = ((answers > 0) == (truth > 0.5)).float().mean()
+    return {"relevance": relevance.item(), "spans": spans.item(), "right": right.item()}
+
+
+def _padded(texts: list[Tokens]) -> tuple[Tensor, Tensor]:
+    longest = max(len(t.ids) for t in texts)
+    ids, rows = np.zeros((2, len(texts), longest), np.int64)
+    for i, t in enumerate(texts):
+        ids[i, : len(t.ids)], rows[i, : len(t.ids)] = t.ids, t.rows
+    return torch.from_numpy(ids), torch.from_numpy(rows)
