@@ -20,7 +20,7 @@ from rag.embed import Embedder, Ids, StaticEmbedder, Vectors
 from rag.errors import IndexMismatch, IndexMissing, LetterError
 from rag.letter import Letter, Measure
 from rag.parse import PARSER_VERSION, parse
-from rag.read import letter_files, read
+from rag.read import SUFFIXES, Source, letter_files, read_all
 from rag.store import REBUILD, new_generation, open_current, publish, writer_lock
 from rag.words import Words, build_words
 
@@ -180,16 +180,15 @@ class Index:
 
 
 def parse_all(paths: Iterable[Path], progress: Callable[[str], None] = lambda _: None) -> list[Letter]:
-    """Read and parse the letters at ``paths``; two files of one name get different ids.
+    """Read and parse the letters at ``paths``; two letters of one name get different ids.
 
     Raises:
         LetterError: for the first file that is no letter; nothing is changed then.
     """
     letters: list[Letter] = []
     seen: dict[str, str] = {}
-    for path in letter_files(paths):
-        progress(path.name)
-        letter = parse(read(path))
+    for source in _sources(paths, progress):
+        letter = parse(source)
         if seen.get(letter.id) == letter.sha256:
             continue
         if letter.id in seen:
@@ -198,9 +197,17 @@ def parse_all(paths: Iterable[Path], progress: Callable[[str], None] = lambda _:
         letters.append(letter)
     if not letters:
         raise LetterError(
-            f"no letters in {', '.join(map(str, paths))}", "at least one .txt file", "put one there"
+            f"no letters in {', '.join(map(str, paths))}",
+            f"at least one file of {', '.join(SUFFIXES)}",
+            "put one there",
         )
     return letters
+
+
+def _sources(paths: Iterable[Path], progress: Callable[[str], None]) -> Iterator[Source]:
+    for path in letter_files(paths):
+        progress(path.name)
+        yield from read_all(path)
 
 
 def update(
