@@ -41,6 +41,7 @@ _MAGIC = {
     b"\x7fELF": ("a program", ""),
     b"\x1f\x8b": ("a gzip archive", "unpack it"),
 }
+_ABOUT = re.compile(r"\.|readme\b", re.IGNORECASE)  # files of a folder that are about it, not in it
 _OWN = {".docx": b"PK\x03\x04", ".zip": b"PK\x03\x04", ".pdf": b"%PDF"}
 _REFUSED = {
     **dict.fromkeys((".doc", ".wps", ".rtf", ".dot", ".wpt", ".odt"), _DOCX),
@@ -192,7 +193,7 @@ def _known(name: str) -> bool:
 
 
 def letter_files(paths: Iterable[Path]) -> list[Path]:
-    """List the letter files at ``paths``; folders are walked, hidden and other files in them passed over.
+    """List the letter files at ``paths``; folders are walked, hidden files, READMEs and other kinds in them passed over.
 
     Raises:
         LetterError: when a path does not exist, or a file is of a kind that is not read.
@@ -201,7 +202,7 @@ def letter_files(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             files += sorted(
-                f for f in path.rglob("*") if _known(f.name) and not f.name.startswith(".") and f.is_file()
+                f for f in path.rglob("*") if _known(f.name) and not _ABOUT.match(f.name) and f.is_file()
             )
         elif path == STDIN or (path.exists() and _known(path.name)):
             files.append(path)

@@ -107,3 +107,10 @@ def test_path_that_does_not_exist_is_named(tmp_path):
 def test_kind_of_file_that_is_not_read_is_named(tmp_path):
     with pytest.raises(LetterError, match=r"a\.xyz is a \.xyz file; expected one of \.txt"):
         letter_files([write(tmp_path, b"x", "a.xyz")])
+
+
+def test_readme_of_a_folder_is_no_letter_but_one_named_is(tmp_path):
+    for name in ("README.md", "readme.txt", "readmission.txt", ".hidden.txt"):
+        (tmp_path / name).write_text("某委员:\n建成63家。\n", encoding="utf-8")
+    assert [p.name for p in letter_files([tmp_path])] == ["readmission.txt"]
+    assert letter_files([tmp_path / "README.md"]) == [tmp_path / "README.md"]
