@@ -2,17 +2,18 @@
 
 The flow, one way; a module imports only what stands before it::
 
-    read      bytes → text
+    read      bytes → text (with archive, formats, numbering, word, pdf)
     parse     text → Letter: measures and sentences, with offsets
     embed     text → vectors
     index     letters → FAISS and a lexical index, in atomic generations
     rank      question → hits
-    answer    hits → the sentence that answers, and the span in it
+    reading   hits → what the reader says of each window, and the order that follows
+    answer    readings → the sentence that answers, and the span in it
     verify    every quote and number against the letter
     engine    all of that as plain functions; what the terminal uses
     retrieve  the same hits as a LangChain retriever
     chain     the whole flow as one LangChain Runnable
-    cli, api, evaluate, train
+    cli, api, evaluate, train, train_reader
 
 >>> from rag import Engine                                  # doctest: +SKIP
 >>> Engine.open().ask("…").short_answer                     # doctest: +SKIP

@@ -120,7 +120,9 @@ def _shape(question: Question, text: str, span: Span) -> float:
     """What the form of a place or a list adds, in [0, 1]."""
     words = span.of(text)
     if question.kind is Kind.PLACE:
-        return 0.5 * bool(_ADDRESS.search(words)) + 0.5 * bool(_CUE.search(text[: span.start]))
+        return 0.5 * bool(_ADDRESS.search(words)) + 0.5 * bool(
+            _CUE.search(text[max(0, span.start - 8) : span.start])
+        )
     return 0.4 if question.kind is Kind.LIST and "、" in words else 0.0
 
 
