@@ -237,8 +237,8 @@ def evaluate_reading(path: Path, embedder: Embedder) -> dict[str, float]:
     """
     reads = Reads(open_reader(embedder))
     told = []
-    for row in rows(path):
-        letter = _passage("passage", row["context"])
+    for number, row in enumerate(rows(path)):
+        letter = _passage(str(number), row["context"])
         found = reads.read(fold(row["question"]), [Hit(letter, letter.measures[0], 1.0, 1.0, ())])
         spans = [(r.reading.answers + s[2], r.window.start, s) for r in found for s in r.reading.spans[:1]]
         _, at, (start, end, _) = max(spans, default=(0.0, 0, (0, 0, 0.0)))
