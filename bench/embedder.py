@@ -1,7 +1,8 @@
 """The embedding model alone, without words and without late interaction: the figures of its model card.
 
 Ranks every passage of the public sets under ``--data`` (``corpus.jsonl``, ``queries.jsonl``, ``qrels.tsv``) by the
-cosine of the passage, of its best sentence, and by their plain sum; prints nDCG@10 as a Markdown table.
+cosine of the passage, of its best sentence, and by their plain sum; prints nDCG@10 as a Markdown table, and the time a question
+takes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import argparse
 import datetime
 import os
 import platform
+import statistics
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +41,18 @@ def main() -> int:
         if (options.data / name).is_dir():
             views = " | ".join(f"{score:.3f}" for score in ndcg(options.data / name, model))
             print(f"| {name} | {views} |", flush=True)
+    print(f"\nA question is embedded in {query_ms(options.data / SETS[0], model):.2f} ms (median).")
     return 0
+
+
+def query_ms(folder: Path, model: Embedder) -> float:
+    """The median time to embed one question, in milliseconds."""
+    times = []
+    for row in json_lines(folder / "queries.jsonl")[:500]:
+        begun = time.perf_counter()
+        model.queries([str(row["text"])])
+        times.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(times)
 
 
 def ndcg(folder: Path, model: Embedder) -> Iterator[float]:
