@@ -165,7 +165,7 @@ def _characters(material: Material) -> str:
     counts: Counter[str] = Counter()
     for item in (*material.read, *material.taught, *material.made):
         counts.update(item.text[:400] + item.question)
-    return "".join(c for c, n in counts.most_common(CHARACTERS) if n >= 3 and not c.isspace())
+    return "".join(sorted(c for c, n in counts.most_common(CHARACTERS) if n >= 3 and not c.isspace()))
 
 
 def _fit(net: Net, examples: Examples, seconds: float, learning_rate: float) -> dict[str, Tensor]:
