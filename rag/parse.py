@@ -162,7 +162,7 @@ def _number(lines: Sequence[_Line]) -> list[_Line]:
             last[style] = value
             for inner in list(STYLES)[list(STYLES).index(style) + 1 :]:
                 last.pop(inner, None)
-            line = _Line(line.start, line.end, line.seen, style, label)  # noqa: PLW2901
+            line = _Line(line.start, line.end, line.seen, style, label)  # noqa: PLW2901 (the line, marked)
         marked.append(line)
     return marked
 

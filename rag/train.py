@@ -33,7 +33,7 @@ def train_tokenizer(sources: dict[str, list[Pair]], seed: int = 7) -> Tokenizer:
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)  # noqa: S311 (sampling, not secrets)
     han: list[str] = []
     other: list[str] = []
     for name, pairs in sources.items():
@@ -100,7 +100,7 @@ def train_embedder(
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 
-    rng = random.Random(7)  # noqa: S311
+    rng = random.Random(7)  # noqa: S311 (sampling, not secrets)
     public = load_sources(data)
     taught = teaching_sources(load_teaching(), rng)
     if start:

@@ -5,6 +5,7 @@ lists or the prompts; no module is over 400 lines; the first command of either R
 """
 
 import gzip
+import json
 import re
 import shlex
 import tomllib
@@ -19,6 +20,8 @@ WINDOW = 12
 MODULES = sorted((ROOT / "rag").glob("*.py"))
 SHIPPED = [*MODULES, *sorted((ROOT / "rag" / "data").iterdir()), *sorted((ROOT / "prompts").iterdir())]
 BLOCK = re.compile(r"^```console\n\$ (make ask [^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+JSON = re.compile(r"^```json\n(\{.*?^\})\n```$", re.MULTILINE | re.DOTALL)
+REFUSAL = re.compile(r'^\$ \.venv/bin/rag ask "([^"\n]+)"\n([^`]+)```$', re.MULTILINE)
 
 
 def text_of(path):
@@ -83,6 +86,25 @@ def test_first_command_of_the_readme_gives_the_output_shown(name, tmp_path, seed
     )
     assert done.returncode == 0
     assert shown.splitlines() == done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_json_of_the_readme_is_what_the_program_prints(name, tmp_path, seed_library):
+    shown = json.loads(JSON.search((ROOT / name).read_text(encoding="utf-8"))[1])
+    done = run_python(
+        *("-m", "rag.cli", "ask", shown["question"], "--json"), cwd=tmp_path, RAG_INDEX_DIR=str(seed_library)
+    )
+    told = json.loads(done.stdout)
+    told["timings_ms"] = shown["timings_ms"]
+    told["index"]["generation"] = shown["index"]["generation"]
+    assert told == shown
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_refusal_of_the_readme_is_what_the_program_prints(name, tmp_path, seed_library):
+    question, shown = REFUSAL.search((ROOT / name).read_text(encoding="utf-8")).groups()
+    done = run_python("-m", "rag.cli", "ask", question, cwd=tmp_path, RAG_INDEX_DIR=str(seed_library))
+    assert (done.returncode, done.stdout) == (0, shown)
 
 
 def test_both_readmes_show_the_same_command_and_output():
