@@ -177,18 +177,20 @@ def _value(number: str) -> Decimal:
     if number[0].isdigit():
         return Decimal(number.replace(",", ""))
     whole, _, fraction = number.partition("点")
-    value = Decimal(_han(whole))
+    value = Decimal(han_value(whole))
     return value + Decimal(f"0.{''.join(str(_DIGITS[c]) for c in fraction)}") if fraction else value
 
 
-def _han(numeral: str) -> int:
-    """The value of a Han numeral: 六十三, 三亿五千万, or digit by digit (二〇二五)."""
+def han_value(numeral: str) -> int:
+    """Return the value of a Han numeral: 六十三, 三亿五千万, or digit by digit (二〇二五); of plain digits too."""
+    if numeral.isdecimal():
+        return int(numeral)
     if not any(c in _POWERS for c in numeral):
         return int("".join(str(_DIGITS[c]) for c in numeral))
     for great in "亿万":
         high, found, low = numeral.rpartition(great)
         if found:
-            return _han(high or "一") * _POWERS[great] + (_han(low) if low else 0)
+            return han_value(high or "一") * _POWERS[great] + (han_value(low) if low else 0)
     total = digit = 0
     for c in numeral:
         if c in _DIGITS:

@@ -1,0 +1,220 @@
+"""What the checks catch and what they let through, beside a rule that counts digits.
+
+    python bench/verify.py [--show]
+
+Right answers in free wording are in ``bench/verify/`` (one half to tune the checks on, one held out). Wrong answers are made of
+them, and of the letters' own sentences, by rule: a digit changed, a unit changed, 万 dropped, two numbers exchanged, a year
+moved, a verb denied, a plan told as done and the other way round, a citation that does not exist or is of another
+measure, a quote altered by one character, a name exchanged. Writes ``bench/verify.json``.
+
+The rule compared with is the one found in a widely used system, described from its behaviour: the numbers are the runs of
+digits between word borders; an answer passes when at least half of them occur in the cited text, and when it holds none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.claims import Source, check, source_of, split_all
+from rag.index import parse_all
+from rag.letter import Letter
+from rag.quantities import quantities
+from rag.text import fold
+
+ROOT = Path(__file__).resolve().parent
+LETTERS = ROOT.parent / "tests" / "letters"
+SOURCES = 6
+_UNITS = {"个": "人", "人": "家", "家": "人", "名": "家", "万元": "亿元", "亿元": "万元", "公里": "米", "%": "个百分点", "户": "人"}
+_UNITS |= {"人次": "人", "张": "家", "项": "亿元", "元": "万元", "平方米": "亩", "亩": "平方米", "所": "人", "辆": "条", "条": "辆"}
+_VERBS = "建成|完成(?!率)|投入|新增|发放|开通|达到|接待|推广|纳入(?!摸排)|增加(?!值)|提高|移交|取缔|提供|新建|整合"
+_PLANS = re.compile(
+    r"(?<![年度造养”])计划(?=[^,。;的]{1,12})|打算|拟(?=[㐀-鿿])|力争|预计|将(?=在|于|完成|探索)|争取(?=年底)|还要|目标|要达到|下一步|到20\d\d年"
+)
+_OTHERS = ("海陵市", "云溪县", "石门镇")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An answer to check, the measures it may cite, and how it was made (empty: it is right)."""
+
+    text: str
+    sources: tuple[Source, ...]
+    kind: str = ""
+
+
+def letters() -> dict[str, Letter]:
+    """The made-up letters, by id."""
+    return {letter.id: letter for letter in parse_all([LETTERS])}
+
+
+def right(name: str) -> list[Case]:
+    """The right answers of one file in ``bench/verify/``."""
+    known = letters()
+    rows = [json.loads(line) for line in (ROOT / "verify" / name).read_text(encoding="utf-8").splitlines()]
+    return [Case(row["text"], _sources(known[row["letter"]], row["at"])) for row in rows]
+
+
+def verbatim() -> list[Case]:
+    """Sentences of the letters that hold an amount, as answers."""
+    found = []
+    for letter in letters().values():
+        for measure in letter.measures:
+            for span in measure.sentences:
+                text = span.of(letter.text).strip()
+                if measure.path not in ("前言", "结尾") and len(list(quantities(fold(text)))) > 1 and "\t" not in text:
+                    found.append(Case(f"{text}[1]", _sources(letter, [text])))
+    return found
+
+
+def _sources(letter: Letter, at: list[str]) -> tuple[Source, ...]:
+    own = [next(m for m in letter.measures if text in letter.text[m.start : m.end]) for text in at]
+    others = [m for m in letter.measures if m not in own and m.path not in ("前言", "结尾")]
+    return tuple(source_of(letter, m) for m in [*own, *others][:SOURCES])
+
+
+def wrong(cases: list[Case]) -> list[Case]:
+    """Wrong answers, made of right ones by rule; those that came out the same, or the same in meaning, are left out."""
+    found: dict[tuple[str, str], Case] = {}
+    for number, case in enumerate(cases):
+        for kind, text in _spoiled(case, number):
+            if text != case.text:
+                found.setdefault((kind, text), Case(text, case.sources, kind))
+    return list(found.values())
+
+
+def _spoiled(case: Case, number: int) -> Iterator[tuple[str, str]]:
+    text = case.text
+    amounts = [m for m in re.finditer(r"(?<![\d.\[年月])\d[\d,]*(?:\.\d+)?(?!\]|[\d.,]*[年月日时分])", text)]
+    if amounts:
+        m = amounts[number % len(amounts)]
+        yield "digit changed", text[: m.start()] + _other_number(m[0]) + text[m.end() :]
+        yield "unit changed", _other_unit(text, m.end())
+    for m in re.finditer(r"(?<=\d)[万亿](?=[㐀-鿿])", text):
+        yield "万 dropped", text[: m.start()] + text[m.end() :]
+        break
+    for a, b in zip(amounts, amounts[1:], strict=False):
+        if a[0].replace(",", "") != b[0].replace(",", "") and "[" not in text[a.end() : b.start()]:
+            swapped = text[: a.start()] + b[0] + text[a.end() : b.start()] + a[0] + text[b.end() :]
+            yield "numbers exchanged", swapped
+    for m in re.finditer(r"20\d\d(?=年|到|—)|(?<=年)\d{1,2}(?=月)", text):
+        moved = str(int(m[0]) + (1 if number % 2 else -1) or 2)
+        yield "year or month moved", text[: m.start()] + moved + text[m.end() :]
+    yield from _denied(text)
+    yield from _told_otherwise(text)
+    yield "citation invented", text.replace("[1]", f"[{SOURCES + 1 + number % 40}]")
+    yield "citation of another measure", text.replace("[1]", f"[{min(len(case.sources), 2 + number % 5)}]")
+    yield from _names(case, number)
+
+
+def _other_number(number: str) -> str:
+    at = max(i for i, c in enumerate(number) if c.isdigit())
+    return number[:at] + str((int(number[at]) + 3) % 10) + number[at + 1 :]
+
+
+def _other_unit(text: str, at: int) -> str:
+    rest = text[at:]
+    power = re.match(r"[万亿余多]*", rest)
+    skip = power.end() if power else 0
+    for unit in sorted(_UNITS, key=len, reverse=True):
+        if rest.startswith(unit):
+            return text[:at] + _UNITS[unit] + rest[len(unit) :]
+        if rest[skip:].startswith(unit):
+            return text[: at + skip] + _UNITS[unit] + rest[skip + len(unit) :]
+    return text
+
+
+def _denied(text: str) -> Iterator[tuple[str, str]]:
+    if "未" in text or "没有" in text or "尚" in text:
+        yield "negated", re.sub("尚未|还未|未(?!来)|没有", "已", text, count=1)
+        return
+    if re.search("已经?", text):
+        yield "negated", re.sub("已经?", "尚未", text, count=1)
+    elif not _PLANS.search(text):
+        yield "negated", re.sub(f"({_VERBS})", r"没有\1", text, count=1)
+
+
+def _told_otherwise(text: str) -> Iterator[tuple[str, str]]:
+    if told := re.search("计划(?=[^,。;的]{1,12})|打算|拟(?=[㐀-鿿])|力争|预计|争取(?=年底)|还要", text):
+        if not re.search("[年度造养”]$", text[: told.start()]):
+            yield "planned told as done", text[: told.start()] + "已" + text[told.end() :]
+    elif _PLANS.search(text):
+        return
+    elif "正在" in text or "还在" in text:
+        yield "under way told as done", re.sub("正在|还在", "已经", text)
+    elif re.search("已经?", text):
+        yield "done told as planned", re.sub("已经?", "计划", text, count=1)
+    elif re.search(_VERBS, text) and "没" not in text and "未" not in text:
+        yield "done told as planned", re.sub(f"({_VERBS})", r"将\1", text, count=1)
+        yield "done told as dropped", re.sub(f"({_VERBS})", r"取消\1", text, count=1)
+
+
+def _names(case: Case, number: int) -> Iterator[tuple[str, str]]:
+    text = case.text
+    names = re.findall("[《“]([^》”]{2,})[》”]", text)
+    others = [n for s in case.sources for n in re.findall("[《“]([^》”]{2,})[》”]", s.letter.text) if n not in names]
+    for name in names:
+        at = number % len(name)
+        changed = "的" if name[at] != "的" else "之"
+        yield "quote altered", text.replace(name, name[:at] + changed + name[at + 1 :])
+        if others:
+            yield "name exchanged", text.replace(name, others[number % len(others)])
+    letter = case.sources[0].letter
+    for name in re.findall(f"{letter.issuer[:3]}|[㐀-鿿]{{2}}(?:镇|街道)(?=[㐀-鿿])", text)[:1]:
+        if name and name in letter.text:
+            yield "name exchanged", text.replace(name, _OTHERS[number % len(_OTHERS)])
+    quote = case.sources[0].spans[-1].of(letter.text).strip("。；;\n")[:30]
+    if len(quote) > 12:
+        at = 3 + number % 8
+        yield "quote altered", f"复函写道:“{quote[:at]}{'之' if quote[at] != '之' else '的'}{quote[at + 1 :]}”。[1]"
+
+
+def passes(case: Case) -> list[str]:
+    """The faults that the checks find; none when the answer passes."""
+    return [fault for claim in split_all(case.text) for fault in check(claim, case.sources).faults]
+
+
+def digits_pass(case: Case) -> bool:
+    """The rule compared with: half of the digits between word borders occur in what is cited."""
+    text = re.sub(r"\[\d+\]", " ", case.text)
+    cited = {int(n) for n in re.findall(r"\[(\d+)\]", case.text)}
+    if not cited <= set(range(1, len(case.sources) + 1)):
+        return False
+    proof = " ".join(case.sources[n - 1].letter.text[case.sources[n - 1].measure.start : case.sources[n - 1].measure.end] for n in cited)
+    numbers = re.findall(r"\b\d+(?:\.\d+)?%?\b", text)
+    return not numbers or sum(n in proof for n in numbers) >= len(numbers) / 2
+
+
+def report(*, show: bool = False) -> dict[str, object]:
+    """Run both rules over all sets."""
+    tuned, held, own = right("right_a.jsonl"), right("right_b.jsonl"), verbatim()
+    spoiled = wrong([*tuned, *held, *own])
+    caught, counted, caught_by_digits = Counter[str](), Counter[str](), Counter[str]()
+    for case in spoiled:
+        counted[case.kind] += 1
+        found = passes(case)
+        caught[case.kind] += bool(found)
+        caught_by_digits[case.kind] += not digits_pass(case)
+        if show and not found:
+            print(f"NOT CAUGHT {case.kind}: {case.text}")
+    told: dict[str, object] = {"wrong": len(spoiled), "caught": sum(caught.values()), "caught_by_digits": sum(caught_by_digits.values())}
+    told["kinds"] = {k: {"made": n, "caught": caught[k], "caught_by_digits": caught_by_digits[k]} for k, n in sorted(counted.items())}
+    for name, cases in (("tuning", tuned), ("held_out", held), ("verbatim", own)):
+        good = [c for c in cases if not passes(c)]
+        told[name] = {"right": len(cases), "let_through": len(good), "let_through_by_digits": sum(map(digits_pass, cases))}
+        if show and name != "held_out":
+            for case in cases:
+                if faults := passes(case):
+                    print(f"NOT LET THROUGH {name}: {case.text} {faults}")
+    return told
+
+
+if __name__ == "__main__":
+    found = report(show="--show" in sys.argv)
+    (ROOT / "verify.json").write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found, ensure_ascii=False, indent=1))
