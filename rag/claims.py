@@ -31,7 +31,7 @@ _ENDED = re.compile(
     r"街道|大学(?!生)|学院|医院|学校|公司|路(?![口段面网灯程线])|桥|湖(?![长区泊水面岸滨底里])|河(?![湖道流水长岸段口])|公园|厅|银行|集团|协会)"
 )
 _WAS = re.compile("[由从原]|之前|以前|过去|此前|先前|当初|曾")
-_NOW = re.compile("现在|目前|如今|现[为有]|已|[到至]$|只[要需用]")
+_NOW = re.compile("现在|目前|如今|现[为有]|已|[到至]了?$|只[要需用]|[升降缩增]为")
 _PLAN = re.compile("下一步|下阶段|下一阶段|打算|今后")
 _GENERIC = frozenset("乡城全本我该各县每个省贵区们的地我农街多条座所家学校上下级新两三四五六七八九十公委约大市小政")
 # Chosen on the tuning half of bench/verify (see bench/verify.py).
@@ -311,7 +311,7 @@ class _Check:
             key = self._amount(place).key
             for rival in self._places():
                 other = self._amount(rival)
-                if other.unit == key[1] and other.value != key[0]:
+                if other.unit == key[1] and other.value != key[0] and not self._one_change(place, rival):
                     beside = (rival.source, rival.span) == (place.source, place.span)
                     own, their = self._pull(mine[j], place, rival)
                     if their > own + (_RIVAL if beside else _REMOTE):
@@ -322,6 +322,8 @@ class _Check:
                     self._check_pair(mine[j], mine[k], place, bound[k])
 
     def _check_pair(self, first: Around, second: Around, one: _Place, other: _Place) -> None:
+        if self._one_change(one, other):
+            return
         own_1, their_1 = self._pull(first, one, other)
         own_2, their_2 = self._pull(second, other, one)
         alike = self._amount(one).unit == self._amount(other).unit
@@ -336,21 +338,41 @@ class _Check:
         for name, own in zip(self.said.named(), around_names(self.said), strict=True):
             here = [words for other, words in known if other == name]
             for other, there in known:
-                if other == name or not here or name in other:
+                if other == name or not here or name in other or self._listed(name, other):
                     continue
                 mine = max(_likeness(own, words, there) for words in here)
                 if max(_likeness(own, there, words) for words in here) > mine + _RIVAL:
                     self.faults.append(f"“{name}” belongs elsewhere")
 
+    def _listed(self, one: str, other: str) -> bool:
+        """Whether two names stand side by side in a source."""
+        side = f"{re.escape(one)}[》”’]、?[《“‘]{re.escape(other)}|{re.escape(other)}[》”’]、?[《“‘]{re.escape(one)}"
+        return any(re.search(side, self.sources[n].text) for n in self.cited)
+
     def _check_changes(self, bound: Sequence[_Place]) -> None:
-        """Of 由A提高到B, A is not told as what is now, nor B as what was before."""
+        """Of 由A提高到B, A is not told as what is now, nor B as what was before, nor B before A without a word."""
+        last = ("", -1, -1)
         for amount, place in zip(self.said.amounts, bound, strict=True):
-            part = self.sources[place.source].changes[place.span].get(place.amount, "")
-            told = re.split(r"[,;。]", self.said.text[: amount.start])[-1]
-            told = told[max((a.end for a in self.said.amounts if a.end <= amount.start), default=0) - amount.start :] or told
+            part = self._change(place)
+            told = self._before(amount)
             was, now = bool(_WAS.search(told)), bool(_NOW.search(told))
-            if (part == "was" and now and not was) or (part == "now" and was and not now):
+            turned = last == ("now", place.source, place.span) and part == "was" and not was
+            if (part == "was" and now and not was) or (part == "now" and was and not now) or turned:
                 self.faults.append(f"{self.said.text[amount.start : amount.end]} is the other end of a change")
+            last = ("" if now else part, place.source, place.span)
+
+    def _one_change(self, one: _Place, other: _Place) -> bool:
+        """Whether two amounts are the ends of one change; words do not tell these apart, their part does."""
+        beside = (one.source, one.span) == (other.source, other.span) and abs(one.amount - other.amount) == 1
+        return beside and {self._change(one), self._change(other)} == {"was", "now"}
+
+    def _change(self, place: _Place) -> str:
+        return self.sources[place.source].changes[place.span].get(place.amount, "")
+
+    def _before(self, amount: Amount) -> str:
+        """The words before an amount, from the clause's start or the amount before it."""
+        start = max((a.end for a in self.said.amounts if a.end <= amount.start), default=0)
+        return re.split(r"[,;。]", self.said.text[start : amount.start])[-1]
 
     def _pull(self, own: Around, place: _Place, rival: _Place) -> tuple[float, float]:
         """How strongly the words around an amount speak for its place, and for another."""

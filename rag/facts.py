@@ -31,9 +31,9 @@ _SAME_UNIT = {"名": "人", "位": "人", "千米": "公里", "平方千米": "�
 _ORDINAL = re.compile(r"第(\d+|[一二三四五六七八九十百]+)([㐀-鿿])")
 _PARTS = re.compile(r"(\d+|[一二两三四五六七八九十]+)分之(\d+|[一二两三四五六七八九十]+)")
 _HALF = re.compile("一半|半数")
-_MORE = re.compile(r"(?<!不)(?:超过|超出|多于|高于)|不少于|不低于|不小于|至少|最少|最低|逾|(?<!高)超(?=\d|$)")
+_MORE = re.compile(r"(?<![不能得可会应])(?:超过|超出|多于|高于)|不少于|不低于|不小于|至少|最少|最低|逾|(?<!高)超(?=\d|$)")
 _LESS = re.compile(
-    r"不超过|不超出|不多于|不高于|不大于|(?<!不)(?:低于|少于|小于)|至多|最多|最高|最长|最大|不足|不到|限额|上限|封顶"
+    r"不[能得可会应]?(?:超过|超出|多于|高于|大于)|(?<!不)(?:低于|少于|小于)|至多|最多|最高|最长|最大|不足|不到|限额|上限|封顶"
 )
 _MORE_AFTER = re.compile(r"以上|及以上|多|余")
 _LESS_AFTER = re.compile(r"以内|以下|及以下|之内")
@@ -54,7 +54,7 @@ _BEFORE = re.compile(r"[自从](?:今年|去年)?$")
 
 _OPENING, _CLOSING = "《“‘", "》”’"
 _SEPARATOR = re.compile(
-    r"[、,;:。!?\n]|和(?!谐|睦)|与(?!会)|(?<!以)及(?!以)|以及|另有|另外|[里中](?=\d|有\d|已有)"
+    r"[、,;:。!?\n]|和(?!谐|睦)|与(?!会)|(?<!以)及(?!以)|以及|另有|另外|(?:(?<!公)里|中)(?=\d|有\d|已有)"
 )
 _EMPTY = frozenset("的了和与及等为是在有对于将被把由从到至其共已还也并都就可会要这那个们个之而且按向给每各")
 
@@ -190,7 +190,7 @@ def _amounts(told: str) -> Iterator[Amount]:
         end = q.end
         found.append(Amount(q.start, end, value, unit or _unknown(told, end), _bound(told, q.start, end)))
     found.sort(key=lambda a: a.start)
-    yield from _ranges(told, found)
+    yield from _completed(told, list(_ranges(told, found)))
 
 
 def _unknown(told: str, end: int) -> str:
@@ -207,6 +207,17 @@ def _ranges(told: str, found: Sequence[Amount]) -> Iterator[Amount]:
         else:
             yield one
     yield from found[-1:]
+
+
+def _completed(told: str, found: Sequence[Amount]) -> Iterator[Amount]:
+    """Give 12个 at the end of a clause the unit that an amount before it has: 从45个工作日压缩至12个."""
+    longer = ""
+    for one in found:
+        if one.unit == "个" and longer and not re.match("[㐀-鿿]", told[one.end : one.end + 1]):
+            yield Amount(one.start, one.end, one.value, longer, one.bound)
+        else:
+            yield one
+        longer = one.unit if one.unit.startswith("个") and one.unit != "个" else longer
 
 
 def _bound(told: str, start: int, end: int) -> str:
@@ -280,7 +291,7 @@ def agrees(said: Time, source: Time) -> bool:
     if not said.parts and not said.years and said.word != source.word:
         return False
     since = source.since == 2 and not said.since and not source.current
-    return not since and not (said.since == 2 and not source.since)
+    return not since and not (said.since == 2 and not source.since and not source.current)
 
 
 @dataclass(frozen=True, slots=True)
