@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.claims import Source, check, source_of, split_all
+from rag.check import check
+from rag.claims import Source, source_of, split_all
 from rag.index import parse_all
 from rag.letter import Letter
 from rag.quantities import quantities

@@ -1,0 +1,136 @@
+"""A claim in English against Chinese letters: it carries the letter's own words in quotation marks, and is checked against them.
+
+Words of two languages cannot be laid side by side, so every English sentence must quote the Chinese words it rests on; its
+numbers, years and months are those of the quote, in their order, and what is planned, under way, dropped or denied is so there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from rag.claims import Source, Verdict
+from rag.facts import Facts, facts, plain
+from rag.letter import Span
+from rag.polarity import Stance, stances
+from rag.text import has_han
+
+_QUOTED = re.compile(r"[“‘\"「《]([^“”‘’\"「」《》]*[㐀-鿿][^“”‘’\"「」《》]*)[”’\"」》]")
+_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_NUMBER = re.compile(
+    rf"(?<![\w.])(?P<digits>\d[\d,]*(?:\.\d+)?)(?P<scale>\s*(?:thousand|million|billion)\b)?(?P<percent>\s*(?:%|percent\b|percentage point))?|\b(?P<word>{'|'.join(_WORDS[2:])})\b",
+    re.IGNORECASE,
+)
+_SCALES = {"": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+_MONTHS = "january february march april may june july august september october november december".split()
+_MONTH = re.compile(rf"\b({'|'.join(m.title() for m in _MONTHS)})\b")
+_PLANNED = re.compile(
+    r"\bwill\b|\bplan(?:s|ned|ning)?\b|\baims?\b|\bexpect|\btarget|\bintend|\bgoal|\bto be\b|\bby the end of\b|\bupcoming\b|\bstrive", re.I
+)
+_UNDER_WAY = re.compile(r"\bunder (?:way|construction)\b|\bunderway\b|\bongoing\b|\bbeing\b|\bin progress\b|\bcurrently \w+ing\b", re.I)
+_DENIED = re.compile(r"\bnot\b|n't\b|\bno\b|\bnever\b|\bwithout\b|\bnone\b|\bunable\b|\byet to\b", re.I)
+_DROPPED = re.compile(r"\bcancel|\babandon|\bsuspend|\bhalt|\bdropped\b|\bcalled off\b|\bdiscontinu", re.I)
+_MONEY = re.compile(r"\byuan\b|\brmb\b|\bcny\b|¥", re.I)
+_LEAST = 4  # characters of a quote
+
+
+def is_foreign(text: str) -> bool:
+    """Say whether a claim is in English: outside of its quotes there are Latin words and hardly a Han character."""
+    rest = _QUOTED.sub("", text)
+    han = sum(has_han(c) for c in rest)
+    return len(re.findall("[A-Za-z]{2,}", rest)) > 2 * han
+
+
+def check_foreign(text: str, sources: Sequence[Source], cited: Sequence[int]) -> Verdict:
+    """Check an English claim; ``cited`` counts the sources from 0."""
+    faults: list[str] = []
+    used: list[tuple[int, Span]] = []
+    quotes = [q for q in _QUOTED.findall(text) if len(q) >= _LEAST]
+    for quote in quotes:
+        place = _place(quote, sources, cited)
+        if place is None:
+            faults.append(f"“{quote}” is not in the source")
+        else:
+            used.append(place)
+    if not quotes:
+        faults.append("no quote of the letter's own Chinese words")
+    if faults:
+        return Verdict(tuple(faults))
+    date = sources[used[0][0]].letter.date
+    told = [facts(q, date) for q in quotes]
+    said = _QUOTED.sub(" ", text)
+    faults += _numbers(said, told)
+    faults += _stance(said, quotes, sources, used)
+    return Verdict(tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(used)))
+
+
+def _place(quote: str, sources: Sequence[Source], cited: Sequence[int]) -> tuple[int, Span] | None:
+    for n in cited:
+        for span in sources[n].spans:
+            if quote in span.of(sources[n].letter.text):
+                return n, span
+    return None
+
+
+def _numbers(said: str, told: Sequence[Facts]) -> list[str]:
+    """The numbers, years and months that the quotes do not hold, and those that come in another order."""
+    known = [(a.value, a.unit) for f in told for a in f.amounts]
+    years = {y for f in told for t in f.times for y in t.years}
+    months = {m for f in told for t in f.times for p in t.parts if isinstance(p, tuple) for m in p}
+    days = {p for f in told for t in f.times for p in t.parts if isinstance(p, str)}
+    faults = [m for m in _MONTH.findall(said) if _MONTHS.index(m.lower()) + 1 not in months]
+    order: list[int] = []
+    for match in _NUMBER.finditer(said):
+        value = _value(match)
+        if value in years or (match["digits"] and match["digits"] in days):
+            continue
+        at = [i for i, (v, unit) in enumerate(known) if v == value and _unit_fits(said, match, unit)]
+        if not at:
+            faults.append(match[0].strip())
+        else:
+            order.append(next((i for i in at if not order or i >= order[-1]), at[0]))
+    if order != sorted(order):
+        faults.append("numbers in another order")
+    return [f if " " in f else f"{f} is not in the quote" for f in faults]
+
+
+def _value(match: re.Match[str]) -> Fraction:
+    if match["word"]:
+        return Fraction(_WORDS.index(match["word"].lower()))
+    return Fraction(match["digits"].replace(",", "")) * _SCALES[(match["scale"] or "").strip().lower()]
+
+
+def _unit_fits(said: str, match: re.Match[str], unit: str) -> bool:
+    share = unit in ("%", "个百分点")
+    around = said[max(0, match.start() - 6) : match.start()] + said[match.end() : match.end() + 9]
+    money = bool(_MONEY.search(around))
+    return bool(match["percent"]) == share and money == (unit == "元")
+
+
+def _stance(
+    said: str, quotes: Sequence[str], sources: Sequence[Source], used: Sequence[tuple[int, Span]]
+) -> list[str]:
+    clauses = [c for q, (n, span) in zip(quotes, used, strict=True) for c in _of(q, sources[n], span)]
+    planned = all(c.planned and not c.done for c in clauses)
+    faults = []
+    if planned != bool(_PLANNED.search(said)) and not (not planned and any(c.planned or c.shall for c in clauses)):
+        faults.append("status")
+    if _UNDER_WAY.search(said) and not any(c.under_way for c in clauses):
+        faults.append("status")
+    if all(c.under_way for c in clauses) and not _UNDER_WAY.search(said):
+        faults.append("status")
+    if bool(_DROPPED.search(said)) != any(c.dropped for c in clauses):
+        faults.append("status")
+    if bool(_DENIED.search(said)) != any(c.denied for c in clauses):
+        faults.append("negation")
+    return faults
+
+
+def _of(quote: str, source: Source, span: Span) -> list[Stance]:
+    """The stances of the clauses of a sentence that a quote touches."""
+    told = source.sentences[source.spans.index(span)].text
+    start = told.find(plain(quote))
+    end = start + len(plain(quote))
+    found = [c for c in stances(told) if c.start < end and start < c.end] if start >= 0 else []
+    return found or stances(told)
