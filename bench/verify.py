@@ -31,9 +31,31 @@ from rag.text import fold
 ROOT = Path(__file__).resolve().parent
 LETTERS = ROOT.parent / "tests" / "letters"
 SOURCES = 6
-_UNITS = {"个": "人", "人": "家", "家": "人", "名": "家", "万元": "亿元", "亿元": "万元", "公里": "米", "%": "个百分点", "户": "人"}
-_UNITS |= {"人次": "人", "张": "家", "项": "亿元", "元": "万元", "平方米": "亩", "亩": "平方米", "所": "人", "辆": "条", "条": "辆"}
-_VERBS = "建成|完成(?!率)|投入|新增|发放|开通|达到|接待|推广|纳入(?!摸排)|增加(?!值)|提高|移交|取缔|提供|新建|整合"
+_UNITS = {
+    "个": "人",
+    "人": "家",
+    "家": "人",
+    "名": "家",
+    "万元": "亿元",
+    "亿元": "万元",
+    "公里": "米",
+    "%": "个百分点",
+    "户": "人",
+}
+_UNITS |= {
+    "人次": "人",
+    "张": "家",
+    "项": "亿元",
+    "元": "万元",
+    "平方米": "亩",
+    "亩": "平方米",
+    "所": "人",
+    "辆": "条",
+    "条": "辆",
+}
+_VERBS = (
+    "建成|完成(?!率)|投入|新增|发放|开通|达到|接待|推广|纳入(?!摸排)|增加(?!值)|提高|移交|取缔|提供|新建|整合"
+)
 _PLANS = re.compile(
     r"(?<![度造养”])计划(?=[^,。;的]{1,12})|打算|拟(?=[㐀-鿿])|力争|预计|将(?=在|于|完成|探索)|争取(?=年底)|还要|目标|要达到|下一步|到20\d\d年"
 )
@@ -68,7 +90,11 @@ def verbatim() -> list[Case]:
         for measure in letter.measures:
             for span in measure.sentences:
                 text = span.of(letter.text).strip()
-                if measure.path not in ("前言", "结尾") and len(list(quantities(fold(text)))) > 1 and "\t" not in text:
+                if (
+                    measure.path not in ("前言", "结尾")
+                    and len(list(quantities(fold(text)))) > 1
+                    and "\t" not in text
+                ):
                     found.append(Case(f"{text}[1]", _sources(letter, [text])))
     return found
 
@@ -158,7 +184,9 @@ def _told_otherwise(text: str) -> Iterator[tuple[str, str]]:
 def _names(case: Case, number: int) -> Iterator[tuple[str, str]]:
     text = case.text
     names = re.findall("[《“]([^》”]{2,})[》”]", text)
-    others = [n for s in case.sources for n in re.findall("[《“]([^》”]{2,})[》”]", s.letter.text) if n not in names]
+    others = [
+        n for s in case.sources for n in re.findall("[《“]([^》”]{2,})[》”]", s.letter.text) if n not in names
+    ]
     for name in names:
         at = number % len(name)
         changed = "的" if name[at] != "的" else "之"
@@ -172,7 +200,10 @@ def _names(case: Case, number: int) -> Iterator[tuple[str, str]]:
     quote = case.sources[0].spans[-1].of(letter.text).strip("。；;\n")[:30]
     if len(quote) > 12:
         at = 3 + number % 8
-        yield "quote altered", f"复函写道:“{quote[:at]}{'之' if quote[at] != '之' else '的'}{quote[at + 1 :]}”。[1]"
+        yield (
+            "quote altered",
+            f"复函写道:“{quote[:at]}{'之' if quote[at] != '之' else '的'}{quote[at + 1 :]}”。[1]",
+        )
 
 
 def passes(case: Case) -> list[str]:
@@ -186,7 +217,10 @@ def digits_pass(case: Case) -> bool:
     cited = {int(n) for n in re.findall(r"\[(\d+)\]", case.text)}
     if not cited <= set(range(1, len(case.sources) + 1)):
         return False
-    proof = " ".join(case.sources[n - 1].letter.text[case.sources[n - 1].measure.start : case.sources[n - 1].measure.end] for n in cited)
+    proof = " ".join(
+        case.sources[n - 1].letter.text[case.sources[n - 1].measure.start : case.sources[n - 1].measure.end]
+        for n in cited
+    )
     numbers = re.findall(r"\b\d+(?:\.\d+)?%?\b", text)
     return not numbers or sum(n in proof for n in numbers) >= len(numbers) / 2
 
@@ -203,11 +237,22 @@ def report(*, show: bool = False) -> dict[str, object]:
         caught_by_digits[case.kind] += not digits_pass(case)
         if show and not found:
             print(f"NOT CAUGHT {case.kind}: {case.text}")
-    told: dict[str, object] = {"wrong": len(spoiled), "caught": sum(caught.values()), "caught_by_digits": sum(caught_by_digits.values())}
-    told["kinds"] = {k: {"made": n, "caught": caught[k], "caught_by_digits": caught_by_digits[k]} for k, n in sorted(counted.items())}
+    told: dict[str, object] = {
+        "wrong": len(spoiled),
+        "caught": sum(caught.values()),
+        "caught_by_digits": sum(caught_by_digits.values()),
+    }
+    told["kinds"] = {
+        k: {"made": n, "caught": caught[k], "caught_by_digits": caught_by_digits[k]}
+        for k, n in sorted(counted.items())
+    }
     for name, cases in (("tuning", tuned), ("held_out", held), ("verbatim", own)):
         good = [c for c in cases if not passes(c)]
-        told[name] = {"right": len(cases), "let_through": len(good), "let_through_by_digits": sum(map(digits_pass, cases))}
+        told[name] = {
+            "right": len(cases),
+            "let_through": len(good),
+            "let_through_by_digits": sum(map(digits_pass, cases)),
+        }
         if show and name != "held_out":
             for case in cases:
                 if faults := passes(case):
@@ -217,5 +262,7 @@ def report(*, show: bool = False) -> dict[str, object]:
 
 if __name__ == "__main__":
     found = report(show="--show" in sys.argv)
-    (ROOT / "verify.json").write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (ROOT / "verify.json").write_text(
+        json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
     print(json.dumps(found, ensure_ascii=False, indent=1))

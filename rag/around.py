@@ -51,7 +51,9 @@ def _without_names(sentence: Facts) -> str:
 
 
 def _around(told: str, marks: Sequence[tuple[int, int]], amounts: Sequence[Amount]) -> list[Around]:
-    cuts = [m.end() for m in _SEPARATOR.finditer(told) if not any(a < m.end() and m.start() < b for a, b in marks)]
+    cuts = [
+        m.end() for m in _SEPARATOR.finditer(told) if not any(a < m.end() and m.start() < b for a, b in marks)
+    ]
     pieces = [
         (start, end, [i for i, (a, _) in enumerate(marks) if start <= a < end])
         for start, end in pairwise(sorted({0, *cuts, len(told)}))
@@ -93,9 +95,7 @@ def _listed(told: str, pieces: Sequence[tuple[int, int, list[int]]], n: int) -> 
     return found
 
 
-def _far(
-    told: str, pieces: Sequence[tuple[int, int, list[int]]], n: int, *, everywhere: bool
-) -> set[str]:
+def _far(told: str, pieces: Sequence[tuple[int, int, list[int]]], n: int, *, everywhere: bool) -> set[str]:
     """The words of the pieces without marks before this one, and of those behind it in its own clause, or everywhere."""
     found: set[str] = set()
     at = n - 1
@@ -103,7 +103,11 @@ def _far(
         found |= tokens(told[pieces[at][0] : pieces[at][1]])
         at -= 1
     at = n
-    while at + 1 < len(pieces) and not pieces[at + 1][2] and (everywhere or told[pieces[at][1] - 1] not in ",;:。"):
+    while (
+        at + 1 < len(pieces)
+        and not pieces[at + 1][2]
+        and (everywhere or told[pieces[at][1] - 1] not in ",;:。")
+    ):
         at += 1
         found |= tokens(told[pieces[at][0] : pieces[at][1]])
     return found

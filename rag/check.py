@@ -20,13 +20,16 @@ from rag.polarity import Stance, disagreement, stances
 from rag.scope import mentions
 
 _FOREIGN = re.compile(
-    r"https?:|www\.|://|!?\[[^\]]*\]\(|<[a-z/!]|\b[\w.]+@[\w.]+\b|<\||```|javascript:|data:[a-z]+/", re.IGNORECASE
+    r"https?:|www\.|://|!?\[[^\]]*\]\(|<[a-z/!]|\b[\w.]+@[\w.]+\b|<\||```|javascript:|data:[a-z]+/",
+    re.IGNORECASE,
 )
 _ENDED = re.compile(
     r"[㐀-鿿](?:镇(?![级区])|乡(?![镇村级土亲风])|村(?![级民道委口里庄卫])|县(?![道乡域级长内城直])|市(?![场民级直区内外政长属])|局(?![部长])|委(?![员托办])|"
     r"街道|大学(?!生)|学院|医院|学校|公司|路(?![口段面网灯程线])|桥|湖(?![长区泊水面岸滨底里])|河(?![湖道流水长岸段口])|公园|厅|银行|集团|协会)"
 )
-_GENERIC = frozenset("乡城全本我该各县每个省贵区们的地我农街多条座所家学校上下级新两三四五六七八九十公委约大市小政")
+_GENERIC = frozenset(
+    "乡城全本我该各县每个省贵区们的地我农街多条座所家学校上下级新两三四五六七八九十公委约大市小政"
+)
 _WAS = re.compile("[由从原]|之前|以前|过去|此前|先前|当初|曾")
 _NOW = re.compile("现在|目前|如今|现[为有]|已|[到至]了?$|只[要需用]|[升降缩增]为")
 # Chosen on the sets in bench/verify that tune the checks: the least share of words in common; how much more another source
@@ -93,7 +96,9 @@ class _Check:
         """Names in quotation marks stand in a cited sentence; places and bodies in the measure, its headings or the letter's head."""
         found: set[tuple[int, int]] = set()
         for name in self.names:
-            places = [(n, i) for n in self.cited for i, s in enumerate(self.sources[n].sentences) if name in s.text]
+            places = [
+                (n, i) for n in self.cited for i, s in enumerate(self.sources[n].sentences) if name in s.text
+            ]
             if not places:
                 self.faults.append(f"“{name}” is not in the source")
             found |= set(places[:1])
@@ -135,7 +140,10 @@ class _Check:
                 self.faults.append(f"{self.said.text[amount.start : amount.end]} is not in the source")
                 continue
             found.append(
-                max(some, key=lambda p: (2 * held[(p.source, p.span)] + likeness(own, self._around(p)), -p.span))
+                max(
+                    some,
+                    key=lambda p: (2 * held[(p.source, p.span)] + likeness(own, self._around(p)), -p.span),
+                )
             )
         return found
 
@@ -193,7 +201,9 @@ class _Check:
                     beside = (rival.source, rival.span) == (place.source, place.span)
                     own, their = self._pull(mine[j], place, rival)
                     if their > own + (_RIVAL if beside else _REMOTE):
-                        self.faults.append(f"{self.said.text[self.said.amounts[j].start : self.said.amounts[j].end]} belongs elsewhere")
+                        self.faults.append(
+                            f"{self.said.text[self.said.amounts[j].start : self.said.amounts[j].end]} belongs elsewhere"
+                        )
         for j, place in enumerate(bound):
             for k in range(j + 1, len(bound)):
                 if bound[k] != place and self._amount(bound[k]).key != self._amount(place).key:
@@ -207,7 +217,9 @@ class _Check:
         alike = self._amount(one).unit == self._amount(other).unit
         own, their = own_1 + own_2, their_1 + their_2
         unsaid = alike and not own and not their and (one.source, one.span) == (other.source, other.span)
-        if (their > own if alike else their > own + _APART and own < _LITTLE) or (unsaid and other.amount < one.amount):
+        if (their > own if alike else their > own + _APART and own < _LITTLE) or (
+            unsaid and other.amount < one.amount
+        ):
             self.faults.append("two amounts are exchanged")
 
     def _check_named(self) -> None:
@@ -236,7 +248,9 @@ class _Check:
             was, now = bool(_WAS.search(told)), bool(_NOW.search(told))
             turned = last == ("now", place.source, place.span) and part == "was" and not was
             if (part == "was" and now and not was) or (part == "now" and was and not now) or turned:
-                self.faults.append(f"{self.said.text[amount.start : amount.end]} is the other end of a change")
+                self.faults.append(
+                    f"{self.said.text[amount.start : amount.end]} is the other end of a change"
+                )
             last = ("" if now else part, place.source, place.span)
 
     def _one_change(self, one: _Place, other: _Place) -> bool:

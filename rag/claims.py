@@ -168,6 +168,8 @@ def _changes(sentence: Facts) -> dict[int, str]:
     found: dict[int, str] = {}
     for i, (one, other) in enumerate(pairwise(sentence.amounts)):
         before = re.split("[,;:。、]", sentence.text[: one.start])[-1]
-        if re.search("[由从]", before) and re.fullmatch(r"[^,;:。、]{0,4}[到至为]", sentence.text[one.end : other.start]):
+        if re.search("[由从]", before) and re.fullmatch(
+            r"[^,;:。、]{0,4}[到至为]", sentence.text[one.end : other.start]
+        ):
             found |= {i: "was", i + 1: "now"}
     return found

@@ -167,21 +167,27 @@ class Engine:
             QuestionError: empty or too long.
             LetterError: there is no such letter.
         """
+        return self.find(text, letter_id=letter_id, k=k)[0]
+
+    def find(
+        self, text: str, *, letter_id: str | None = None, k: int | None = None
+    ) -> tuple[Answer, list[Hit]]:
+        """Answer as :meth:`ask` does, and return the hits too that the answer was chosen from; none when it was settled before."""
         clock = _Clock()
         question = understand(text, self.settings.max_question_chars)
         if letter_id is not None:
             self.index.letter(letter_id)
         if is_no_question(question.folded):
-            return self._refuse(question, clock, "not_a_question", 0.0)
+            return self._refuse(question, clock, "not_a_question", 0.0), []
         letters = self.letters_in_scope(question, letter_id)
         if isinstance(letters, str):
-            return self._refuse(question, clock, "wrong_scope", 0.0, missing=letters)
+            return self._refuse(question, clock, "wrong_scope", 0.0, missing=letters), []
         question, hits, reads = self.consider(question, letters, letter_id, k or self.settings.top_k)
         clock.retrieved()
         choice = self._from_metadata(question, hits) or choose(self.index, question, reads)
         if choice.confidence < self.settings.min_confidence:
-            return self._refuse(question, clock, "no_evidence", choice.confidence)
-        return self._answer(question, clock, choice)
+            return self._refuse(question, clock, "no_evidence", choice.confidence), hits
+        return self._answer(question, clock, choice), hits
 
     def letters_in_scope(self, question: Question, letter_id: str | None) -> list[str] | str:
         """The ids of the letters that speak of all the question names; or what the best of them lacks.
@@ -273,6 +279,14 @@ class Engine:
             timings_ms=clock.read(),
             index=self._described,
         )
+
+    def refuse(self, text: str, reason: str, confidence: float = 0.0) -> Answer:
+        """Return a refusal of a question for one of :data:`REASONS`.
+
+        Raises:
+            QuestionError: empty or too long.
+        """
+        return self._refuse(understand(text, self.settings.max_question_chars), _Clock(), reason, confidence)
 
     def _refuse(
         self, question: Question, clock: _Clock, reason: str, confidence: float, *, missing: str = ""

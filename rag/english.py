@@ -17,18 +17,49 @@ from rag.polarity import Stance, stances
 from rag.text import has_han
 
 _QUOTED = re.compile(r"[“‘\"「《]([^“”‘’\"「」《》]*[㐀-鿿][^“”‘’\"「」《》]*)[”’\"」》]")
-_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_WORDS = (
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 _NUMBER = re.compile(
     rf"(?<![\w.])(?P<digits>\d[\d,]*(?:\.\d+)?)(?P<scale>\s*(?:thousand|million|billion)\b)?(?P<percent>\s*(?:%|percent\b|percentage point))?|\b(?P<word>{'|'.join(_WORDS[2:])})\b",
     re.IGNORECASE,
 )
 _SCALES = {"": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9}
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 _MONTH = re.compile(rf"\b({'|'.join(m.title() for m in _MONTHS)})\b")
 _PLANNED = re.compile(
-    r"\bwill\b|\bplan(?:s|ned|ning)?\b|\baims?\b|\bexpect|\btarget|\bintend|\bgoal|\bto be\b|\bby the end of\b|\bupcoming\b|\bstrive", re.I
+    r"\bwill\b|\bplan(?:s|ned|ning)?\b|\baims?\b|\bexpect|\btarget|\bintend|\bgoal|\bto be\b|\bby the end of\b|\bupcoming\b|\bstrive",
+    re.I,
 )
-_UNDER_WAY = re.compile(r"\bunder (?:way|construction)\b|\bunderway\b|\bongoing\b|\bbeing\b|\bin progress\b|\bcurrently \w+ing\b", re.I)
+_UNDER_WAY = re.compile(
+    r"\bunder (?:way|construction)\b|\bunderway\b|\bongoing\b|\bbeing\b|\bin progress\b|\bcurrently \w+ing\b",
+    re.I,
+)
 _DENIED = re.compile(r"\bnot\b|n't\b|\bno\b|\bnever\b|\bwithout\b|\bnone\b|\bunable\b|\byet to\b", re.I)
 _DROPPED = re.compile(r"\bcancel|\babandon|\bsuspend|\bhalt|\bdropped\b|\bcalled off\b|\bdiscontinu", re.I)
 _MONEY = re.compile(r"\byuan\b|\brmb\b|\bcny\b|¥", re.I)
@@ -114,7 +145,9 @@ def _stance(
     clauses = [c for q, (n, span) in zip(quotes, used, strict=True) for c in _of(q, sources[n], span)]
     planned = all(c.planned and not c.done for c in clauses)
     faults = []
-    if planned != bool(_PLANNED.search(said)) and not (not planned and any(c.planned or c.shall for c in clauses)):
+    if planned != bool(_PLANNED.search(said)) and not (
+        not planned and any(c.planned or c.shall for c in clauses)
+    ):
         faults.append("status")
     if _UNDER_WAY.search(said) and not any(c.under_way for c in clauses):
         faults.append("status")

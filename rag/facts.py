@@ -31,7 +31,9 @@ _SAME_UNIT = {"名": "人", "位": "人", "千米": "公里", "平方千米": "�
 _ORDINAL = re.compile(r"第(\d+|[一二三四五六七八九十百]+)([㐀-鿿])")
 _PARTS = re.compile(r"(\d+|[一二两三四五六七八九十]+)分之(\d+|[一二两三四五六七八九十]+)")
 _HALF = re.compile("一半|半数")
-_MORE = re.compile(r"(?<![不能得可会应])(?:超过|超出|多于|高于)|不少于|不低于|不小于|至少|最少|最低|逾|(?<!高)超(?=\d|$)")
+_MORE = re.compile(
+    r"(?<![不能得可会应])(?:超过|超出|多于|高于)|不少于|不低于|不小于|至少|最少|最低|逾|(?<!高)超(?=\d|$)"
+)
 _LESS = re.compile(
     r"不[能得可会应]?(?:超过|超出|多于|高于|大于)|(?<!不)(?:低于|少于|小于)|至多|最多|最高|最长|最大|不足|不到|限额|上限|封顶"
 )
@@ -167,10 +169,17 @@ def _month_in_digits(match: re.Match[str]) -> str:
 
 def _amounts(told: str) -> Iterator[Amount]:
     found = [
-        Amount(m.start(), m.end(), Fraction(han_value(m[1])), "第" + m[2], "") for m in _ORDINAL.finditer(told)
+        Amount(m.start(), m.end(), Fraction(han_value(m[1])), "第" + m[2], "")
+        for m in _ORDINAL.finditer(told)
     ]
     found += [
-        Amount(m.start(), m.end(), Fraction(100 * han_value(m[2]), han_value(m[1])), "%", _bound(told, m.start(), m.end()))
+        Amount(
+            m.start(),
+            m.end(),
+            Fraction(100 * han_value(m[2]), han_value(m[1])),
+            "%",
+            _bound(told, m.start(), m.end()),
+        )
         for m in _PARTS.finditer(told)
     ]
     found += [Amount(m.start(), m.end(), Fraction(50), "%", "") for m in _HALF.finditer(told)]
@@ -243,7 +252,15 @@ def _times(told: str, date: str) -> Iterator[Time]:
             years = last | _implied(parts, year, month)
         if "year" in group or "relative" in group:
             last = years
-        yield Time(match.start(), match.end(), years, parts, _since(told, match), years == {year}, group.get("relative", ""))
+        yield Time(
+            match.start(),
+            match.end(),
+            years,
+            parts,
+            _since(told, match),
+            years == {year},
+            group.get("relative", ""),
+        )
 
 
 def _implied(parts: tuple[object, ...], year: int, month: int) -> frozenset[int]:
@@ -261,21 +278,26 @@ def _since(told: str, match: re.Match[str]) -> int:
 
 
 def _parts(group: dict[str, str]) -> tuple[object, ...]:
-    if half := group.get("half"):
-        return ((1, 6) if half == "上" else (7, 12),)
-    if quarter := group.get("quarter"):
-        last = 3 * _QUARTER[quarter]
-        return ((last - 2, last),)
-    if "nine" in group:
-        return ((1, 9),)
-    if months := group.get("months"):
-        return ((1, int(months)),)
-    if first := group.get("first"):
-        return ((int(first), int(group["last"])),)
+    """What a time says within its year: the months, then a day or a part of the month."""
     if month := group.get("month"):
-        fine = group.get("day") or {"末": "底", "份": ""}.get(group.get("part", ""), group.get("part", ""))
+        part = group.get("part", "")
+        fine = group.get("day") or {"末": "底", "份": ""}.get(part, part)
         return ((int(month), int(month)), fine) if fine else ((int(month), int(month)),)
-    return ((12, 12), "底") if "end" in group else ()
+    if "end" in group:
+        return ((12, 12), "底")
+    months = _months(group)
+    return (months,) if months else ()
+
+
+def _months(group: dict[str, str]) -> tuple[int, int] | None:
+    if half := group.get("half"):
+        return (1, 6) if half == "上" else (7, 12)
+    if quarter := group.get("quarter"):
+        return 3 * _QUARTER[quarter] - 2, 3 * _QUARTER[quarter]
+    if first := group.get("first"):
+        return int(first), int(group["last"])
+    last = "9" if "nine" in group else group.get("months")
+    return (1, int(last)) if last else None
 
 
 def agrees(said: Time, source: Time) -> bool:

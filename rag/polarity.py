@@ -20,7 +20,9 @@ _SHALL = re.compile(
     r"将(?=[提取更配纳整招移接培惠获建举安引采聘签立查拆缩减增优深健强搭打创升降改扩修种放关推新开])"
 )
 # Said of a plan in free wording; too common to be held against what is done.
-_PLANNED_LOOSELY = re.compile(r"计划|将|要|目标|会(?!议|同|计)|希望|规划|未来|今后|后续|接下来|年底前|之前|以前")
+_PLANNED_LOOSELY = re.compile(
+    r"计划|将|要|目标|会(?!议|同|计)|希望|规划|未来|今后|后续|接下来|年底前|之前|以前"
+)
 _UNDER_WAY = re.compile(
     r"正在|正(?:抓紧|加快|有序|积极|在|与|和)|在建|推进中|建设中|施工中|进行中|筹建|还在(?!.{0,2}内)|仍在|尚在"
 )
@@ -34,7 +36,9 @@ _DENIED = re.compile(
     r"(?<![从])未(?!来|成年|满|必)|没有?|尚无|并无|并非|从未|毫无|无法|无(?=需|须|权)|别(?=再)"
 )
 _WAITING = re.compile(r"未|没有?|尚无")
-_UP = re.compile(r"提高|提升|增长|增加|增至|增到|上升|上涨|升到|升至|升了|涨|扩大|扩充|扩到|高(?=\d)|多出|延长|增收|新增|上调")
+_UP = re.compile(
+    r"提高|提升|增长|增加|增至|增到|上升|上涨|升到|升至|升了|涨|扩大|扩充|扩到|高(?=\d)|多出|延长|增收|新增|上调"
+)
 _DOWN = re.compile(r"下降|降低|降到|降至|降了|减少|减至|缩短|压缩|压减|缩减|少了|下调|减(?=\d)|低(?=\d)|下滑")
 
 
@@ -130,29 +134,47 @@ def disagreement(
 def _status(
     said: Stance, following: Stance | None, source: Sequence[Stance], whole: Sequence[Stance], sure: bool
 ) -> str:
-    planned = all(s.planned and not s.done for s in source)
-    under_way = all(s.under_way for s in source)
-    if said.dropped != any(s.dropped for s in (source if said.dropped is False else whole)) and (
-        said.dropped or all(s.dropped for s in source)
-    ):
-        return "status"
-    loosely = bool(_PLANNED_LOOSELY.search(said.text)) or said.planned
-    finished = bool(_FINISHED.search(re.sub(r"未[㐀-鿿]{2}|没有?[㐀-鿿]{2,3}|(?:要|将|拟|计划|力争|争取)[^,]*", "", said.text)))
-    if planned and "已" in said.text:
-        return "status"
-    if planned and not loosely:
-        later = following is not None and (following.planned or _PLANNED_LOOSELY.search(following.text))
-        if finished or not (later or _is_size(said.text) or said.under_way or said.denied):
-            return "status"
-    if under_way and not planned and not said.under_way and (finished or (said.planned and not any(s.planned for s in whole))):
-        return "status"
+    wrong = (
+        _dropped(said, source, whole)
+        or _plan_told_as_done(said, following, source)
+        or _work_told_as_done(said, source, whole)
+        or _told_as_plan(said, source, whole, sure)
+    )
+    return "status" if wrong else ""
+
+
+def _dropped(said: Stance, source: Sequence[Stance], whole: Sequence[Stance]) -> bool:
+    return not any(s.dropped for s in whole) if said.dropped else all(s.dropped for s in source)
+
+
+def _finished(said: Stance) -> bool:
+    open_text = re.sub(r"未[㐀-鿿]{2}|没有?[㐀-鿿]{2,3}|(?:要|将|拟|计划|力争|争取)[^,]*", "", said.text)
+    return bool(_FINISHED.search(open_text))
+
+
+def _plan_told_as_done(said: Stance, following: Stance | None, source: Sequence[Stance]) -> bool:
+    if not all(s.planned and not s.done for s in source):
+        return False
+    if "已" in said.text:
+        return True
+    if said.planned or _PLANNED_LOOSELY.search(said.text):
+        return False
+    later = following is not None and (following.planned or bool(_PLANNED_LOOSELY.search(following.text)))
+    return _finished(said) or not (later or _is_size(said.text) or said.under_way or said.denied)
+
+
+def _work_told_as_done(said: Stance, source: Sequence[Stance], whole: Sequence[Stance]) -> bool:
+    if said.under_way:
+        return not any(s.under_way or s.planned for s in (*source, *whole))
+    if not all(s.under_way and not s.planned for s in source):
+        return False
+    return _finished(said) or (said.planned and not any(s.planned for s in whole))
+
+
+def _told_as_plan(said: Stance, source: Sequence[Stance], whole: Sequence[Stance], sure: bool) -> bool:
     if said.shall and not any(s.planned or s.shall for s in (source if sure else whole)):
-        return "status"
-    if said.planned and not any(s.planned or s.shall for s in (*source, *whole)):
-        return "status"
-    if said.under_way and not any(s.under_way or s.planned for s in (*source, *whole)):
-        return "status"
-    return ""
+        return True
+    return said.planned and not any(s.planned or s.shall for s in (*source, *whole))
 
 
 def _is_size(clause: str) -> bool:
@@ -165,7 +187,11 @@ def _denial(said: Stance, source: Sequence[Stance], whole: Sequence[Stance]) -> 
     if said.denied and not any(s.denied for s in source) and not _alike(said, whole):
         if any("免" in s.text for s in source) and re.search("不用|不收|无需|不需|不必|无须", said.text):
             return ""
-        waiting = _WAITING.search(said.text) and not said.planned and not re.search("(?:未|没有?)(?:计划|打算|准备|拟|将)", said.text)
+        waiting = (
+            _WAITING.search(said.text)
+            and not said.planned
+            and not re.search("(?:未|没有?)(?:计划|打算|准备|拟|将)", said.text)
+        )
         if not (waiting and any(s.planned or s.under_way for s in source)):
             return "negation"
     for clause in source:

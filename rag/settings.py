@@ -29,6 +29,17 @@ class Settings(BaseSettings):
     )
     top_k: int = Field(5, ge=1, le=50, description="measures looked at for an answer")
     min_confidence: float = Field(0.5, ge=0, le=1, description="answers below this are refused (probability)")
+    llm_base_url: str | None = Field(
+        None, description="address of an OpenAI-compatible service, such as http://127.0.0.1:8080/v1"
+    )
+    llm_model: str | None = Field(
+        None, description="name of the model there; without an address a LangChain name: provider:model"
+    )
+    llm_timeout_seconds: float = Field(
+        60, gt=0, le=3600, description="for all that the model writes of one answer"
+    )
+    llm_retries: int = Field(2, ge=0, le=10, description="when the service is busy, with growing pauses")
+    llm_max_tokens: int = Field(1024, ge=16, le=32768, description="longest text the model may write at once")
     max_question_chars: int = Field(2000, ge=1, description="longest question, in characters")
     host: str = Field("127.0.0.1", description="address the HTTP service binds to")
     port: int = Field(8000, ge=0, le=65535, description="port of the HTTP service; 0 picks one")
