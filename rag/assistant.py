@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rag.claims import Source
 from rag.compose import Ask, Event, Flow, Sent, Write, compose
-from rag.converse import is_made_of, questions_of, resolve
+from rag.converse import Meant, is_made_of, questions_of, resolve
 from rag.engine import Answer, Engine
 from rag.evidence import clean, sources_of, sources_of_lines, speaks_of
 from rag.llm import ModelFailure, awrite, open_model, write
@@ -155,10 +155,10 @@ class Assistant:
     def _flow(self, question: str, history: History, letter_id: str | None, k: int | None) -> Flow:
         before = questions_of(history, self.engine.settings.max_question_chars)
         understand(question, self.engine.settings.max_question_chars)  # refuses what cannot be asked at all
-        asked, topic = yield from self._meant(question, before)
+        asked = yield from self._meant(question, before)
         if not asked:
             return self.engine.refuse(question, "not_a_question")
-        found = self._evidence(asked, topic, letter_id, k)
+        found = self._evidence(asked, letter_id, k)
         if found.answer.question != question:
             yield Event("status", {"state": "understood", "detail": found.answer.question})
         if found.answer.refused or self.model is None or not found.sources:
@@ -173,35 +173,35 @@ class Assistant:
 
     def _meant(
         self, question: str, before: Sequence[str]
-    ) -> Generator[Event | Write | Ask, Sent, tuple[list[str], str]]:
-        """What a question may mean, the likeliest first, and what a follow-up is about; the model is asked only when no rule tells."""
+    ) -> Generator[Event | Write | Ask, Sent, Sequence[Meant]]:
+        """What a question may mean, the likeliest first; the model is asked only when no rule tells."""
         resolved = resolve(question, before)
-        if resolved.candidates or self.model is None or not before:
-            return list(resolved.candidates), resolved.topic
+        if resolved or self.model is None or not before:
+            return resolved
         talk = "\n".join(f"- {q}" for q in before)
-        language = understand(question).language
-        sent = yield Write(self._prompts["condense", language].messages(history=talk, question=question))
+        prompt = self._prompts["condense", understand(question).language]
+        sent = yield Write(prompt.messages(history=talk, question=question))
         text = ""
         while isinstance(sent, str) and len(text) < self.engine.settings.max_question_chars:
             text += sent
             sent = yield Ask.NEXT
         whole = text.strip().strip('“”"')
-        return ([whole] if sent is None and is_made_of(whole, [*before, question]) else []), ""
+        return [Meant(whole)] if sent is None and is_made_of(whole, [*before, question]) else []
 
-    def _evidence(self, asked: Sequence[str], topic: str, letter_id: str | None, k: int | None) -> _Found:
+    def _evidence(self, asked: Sequence[Meant], letter_id: str | None, k: int | None) -> _Found:
         """What the letters say to the first of the questions they answer; their refusal of the first when they answer none."""
         refused: Answer | None = None
-        for one in asked:
-            lines = lines_of(self.engine, one, letter_id)
+        for meant in asked:
+            lines = lines_of(self.engine, meant.question, letter_id)
             if lines:
-                answer = answer_of(lines, self.engine.refuse(one, "no_evidence"))
+                answer = answer_of(lines, self.engine.refuse(meant.question, "no_evidence"))
                 return _Found(answer, sources_of_lines(lines), "summarise")
-            answer, hits = self.engine.find(one, letter_id=letter_id, k=k)
+            answer, hits = self.engine.find(meant.question, letter_id=letter_id, k=k)
             if not answer.refused:
                 kept = clean(answer)
-                if kept is not None and (not topic or speaks_of(kept, topic)):
+                if kept is not None and (not meant.topic or speaks_of(kept, meant.topic)):
                     return _Found(kept, sources_of(kept, hits), "write")
-                answer = self.engine.refuse(one, "no_evidence", answer.confidence)
+                answer = self.engine.refuse(meant.question, "no_evidence", answer.confidence)
             refused = refused or answer
         assert refused is not None  # there is one question at least
         return _Found(refused, [], "")

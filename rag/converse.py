@@ -26,7 +26,10 @@ _POINTING = re.compile(
 _WHAT_OF = re.compile(r"^(?P<what>.{1,20}?)(?:呢|又(?:如何|怎么样))[??。\s]*$")
 _OWN_LETTER = re.compile(r"这(?:封|份|个|件|篇)(?:信|函|复函|答复|文件)|本函|该函")
 _SUBJECT = re.compile(
-    r"^(?:请问|想问|我想(?:知道|了解))?(?:对于?|关于|针对|给|为|在|跟)?(?P<subject>[^,,。??]{2,20}?)(?:现在|目前|今年|去年|20\d\d|一共|总共|共|都?有(?!限)|都|的|是|怎么|如何|怎样|采取|享受|可以|能|补[贴助]?多|补多|发[了放]|建[了成]|每|方面|在哪|位于|什么|多少|几|哪|开展|举办|实施|培训|投入|覆盖|占|达|办|\s|[,,??]|$)"
+    r"^(?:请问|想问|我想(?:知道|了解))?(?:对于?|关于|针对|给|为|在|跟)?(?P<subject>[^,,。??]{2,20}?)(?:现在|目前|今年|去年|20\d\d|一共|总共|共|都?有(?!限)|都|的|是|怎么|如何|怎样|总?投资|总|面积|规模|采取|享受|可以|能|补[贴助]?多|补多|发[了放]|建[了成]|每|方面|在哪|位于|什么|多少|几|哪|开展|举办|实施|培训|投入|覆盖|占|达|办|\s|[,,??]|$)"
+)
+_PLACE = re.compile(
+    r"(?:请问|想问)?(?:在)?(?P<place>[㐀-鿿]{2,5}?(?:市|县|区|省|州|镇)(?!民|场|级|域|政|直|属|内|长))的?"
 )
 _GENERAL = re.compile(
     r"培训|补贴|补助|投入|建设|新建|建成|建了?|服务|覆盖|惠及|发放?|完成|实现|达到?|增加|提高|开展|举办|安排|人数|资金|面积|钱|地址|地点|时间|电话|数量|比例|占比|效果|标准|条件|期限|范围|对象|金额|费用|"
@@ -38,15 +41,10 @@ _TIME = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
-    """A question made whole.
+class Meant:
+    """What a question may mean: the whole question, and what an answer has to speak of (empty: nothing in particular)."""
 
-    Attributes:
-        candidates: what may have been meant, the likeliest first; empty when it cannot be told.
-        topic: what was spoken of before and is meant still; empty for a question that stands alone.
-    """
-
-    candidates: tuple[str, ...]
+    question: str
     topic: str = ""
 
 
@@ -82,28 +80,34 @@ def is_bare(folded: str) -> bool:
     return len(re.sub(r"[^㐀-鿿a-z0-9]", "", asked)) <= 1
 
 
-def resolve(question: str, before: Sequence[str]) -> Resolved:
+def resolve(question: str, before: Sequence[str]) -> list[Meant]:
     """Make a question whole.
 
     Args:
         question: as typed.
         before: what was asked before, oldest first.
+
+    Returns:
+        What it may mean, the likeliest first; nothing when it cannot be told.
     """
     if not is_follow_up(question):
-        return Resolved((question,))
+        return [Meant(question)]
     last = ""
     for earlier in before:
-        if is_no_question(fold(earlier)):
-            continue
-        whole = _whole(earlier, last) if is_follow_up(earlier) else [earlier]
-        last = whole[0] if whole else last
+        if not is_no_question(fold(earlier)):
+            last = _whole_before(earlier, last)
     rest = _LEAD.sub("", fold(question)).strip()
-    own = not (is_bare(rest) or _POINTING.search(rest) or _WHAT_OF.match(rest))
-    found = [rest] if own and rest else []
-    found += _whole(question, last)
-    if not found and not before and not _LEAD.match(fold(question)) and not _WHAT_OF.match(rest):
-        return Resolved((question,))  # the first question of all, taken at its word
-    return Resolved(tuple(dict.fromkeys(found)), "" if own else subject_of(last) if last else "")
+    found = _whole(rest, last) if re.sub(r"[?。\s]", "", rest) else []
+    if not (is_bare(rest) or _POINTING.search(rest) or _WHAT_OF.match(rest)) and rest:
+        found.append(Meant(rest))
+    first = not before and not _LEAD.match(fold(question)) and not _WHAT_OF.match(rest)
+    return found or ([Meant(question)] if first else [])  # the first question of all is taken at its word
+
+
+def _whole_before(earlier: str, last: str) -> str:
+    """An earlier question made whole, to lean on; the one before it when it cannot be."""
+    meant = resolve(earlier, [last] if last else [])
+    return meant[0].question if meant else last
 
 
 def is_made_of(question: str, before: Sequence[str]) -> bool:
@@ -117,35 +121,45 @@ def is_made_of(question: str, before: Sequence[str]) -> bool:
 
 
 def subject_of(question: str) -> str:
-    """Return what a question is about: its words up to what it asks of them."""
-    folded = fold(question)
-    match = _SUBJECT.match(_LEAD.sub("", folded))
-    if not has_han(folded) or not match:
-        return " ".join(understand(question).asked.split()) if question else ""
-    return match["subject"].strip()
+    """Return what a question is about, without the place it names: its words up to what it asks of them."""
+    return _subject(question)[1]
 
 
-def _whole(question: str, last: str) -> list[str]:
-    """What a follow-up may mean after the question before it, itself whole; nothing without one."""
-    topic = subject_of(last) if last else ""
+def _subject(question: str) -> tuple[str, str]:
+    """The place a question begins with, and what it is about."""
+    folded = _LEAD.sub("", fold(question))
+    if not has_han(folded):
+        return "", " ".join(understand(question).asked.split()) if question.strip() else ""
+    place = _PLACE.match(folded)
+    rest = folded[place.end() :] if place else folded
+    match = _SUBJECT.match(rest)
+    return place["place"] if place else "", match["subject"].strip() if match else ""
+
+
+def _whole(rest: str, last: str) -> list[Meant]:
+    """What a follow-up, without the word that leads it in, may mean after the question before it."""
+    place, topic = _subject(last) if last else ("", "")
+    what = _WHAT_OF.match(rest)
+    if what and "的" in (thing := what["what"].strip()):
+        return [Meant(f"{thing}是多少?", thing.partition("的")[0])]
     if not topic:
         return []
-    folded_last = fold(last)
-    rest = _LEAD.sub("", fold(question)).strip()
-    if what := _WHAT_OF.match(rest):
-        return _instead(what["what"].strip(), topic, folded_last)
+    if what:
+        return _instead(what["what"].strip(), place, topic, fold(last))
+    before = "" if place and place in rest else place
     if _POINTING.search(rest):
-        return [_POINTING.sub(topic, rest, count=1)]
-    if not re.sub(r"[?。\s]", "", rest):
-        return []
+        return [Meant(before + _POINTING.sub(topic, rest, count=1), topic)]
     joint = "" if has_han(rest) else " "
-    return [f"{topic}{joint}{rest}"]
+    return [Meant(f"{before}{topic}{joint}{rest}", topic)]
 
 
-def _instead(what: str, topic: str, last: str) -> list[str]:
-    """The last question with another thing or time in place of its own."""
-    time = _TIME.search(what)
-    if time and len(time[0]) == len(what):
-        return [_TIME.sub(what, last, count=1) if _TIME.search(last) else f"{what}{last}"]
-    swapped = last.replace(topic, what, 1)
-    return [swapped, f"{topic}{what}{last[last.find(topic) + len(topic) :]}"]
+def _instead(what: str, place: str, topic: str, last: str) -> list[Meant]:
+    """The last question with another thing, place or time in place of its own, or about something else of its thing."""
+    if _TIME.fullmatch(what):
+        whole = _TIME.sub(what, last, count=1) if _TIME.search(last) else f"{what}{last}"
+        return [Meant(whole, topic)]
+    if place and (other := _PLACE.fullmatch(what)):
+        return [Meant(last.replace(place, other["place"], 1), topic)]
+    if is_bare(what):
+        return [Meant(f"{place}{topic}的{what}是多少?", topic)]
+    return [Meant(last.replace(topic, what, 1), what)]
