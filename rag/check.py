@@ -106,6 +106,9 @@ class _Check:
         for name in known_names(self.said.text):
             if is_name(name) and not mentions(proof, name) and name[-1] not in "里内上下中":
                 self.faults.append(f"{name} is not in the source")
+        for word in re.findall("[a-z]{2,}", self.said.text):
+            if word not in proof:
+                self.faults.append(f"{word} is not in the source")
         for name in _ENDED.findall(self.said.text):
             if name[0] not in _GENERIC and name not in proof:
                 self.faults.append(f"…{name} is not in the source")

@@ -1,4 +1,4 @@
-"""The command line: ``rag ask``, ``search``, ``index``, ``letters``, ``eval``, ``train``, ``doctor``, ``serve``.
+"""The command line: ``rag ask``, ``chat``, ``search``, ``index``, ``letters``, ``eval``, ``train``, ``doctor``, ``serve``.
 
 Data goes to stdout, everything else to stderr. Exit 0: answered or refused; 1: an error, one line; 2: wrong usage.
 """
@@ -75,7 +75,7 @@ def _say(message: str) -> None:
 
 
 def _ask(options: argparse.Namespace, settings: Settings) -> int:
-    from rag.engine import Engine
+    from rag.assistant import Assistant
     from rag.terminal import Style, show_answer
 
     if (options.question is None) == (options.batch is None):
@@ -83,7 +83,7 @@ def _ask(options: argparse.Namespace, settings: Settings) -> int:
         return 2
     if options.batch is not None:
         return _ask_batch(options, settings)
-    answer = Engine.open(settings).ask(options.question, letter_id=options.letter, k=options.k)
+    answer = Assistant.open(settings).ask(options.question, letter_id=options.letter, k=options.k)
     if options.json:
         _dump(answer.as_dict())
     else:
@@ -92,7 +92,7 @@ def _ask(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _ask_batch(options: argparse.Namespace, settings: Settings) -> int:
-    from rag.engine import Engine
+    from rag.assistant import Assistant
     from rag.evaluate import json_lines
     from rag.terminal import Style, show_answer
 
@@ -100,11 +100,11 @@ def _ask_batch(options: argparse.Namespace, settings: Settings) -> int:
     for number, row in enumerate(rows, 1):
         if not isinstance(row.get("question"), str):
             raise DataError(f"row {number} of {options.batch} has no question", '{"id", "question"}')
-    engine = Engine.open(settings)
+    assistant = Assistant.open(settings)
     style = Style()
     for row in rows:
         try:
-            answer = engine.ask(row["question"], letter_id=options.letter, k=options.k)
+            answer = assistant.ask(row["question"], letter_id=options.letter, k=options.k)
         except RagError as error:
             _dump({"id": row.get("id"), "question": row["question"], "error": str(error)})
             continue
@@ -112,6 +112,17 @@ def _ask_batch(options: argparse.Namespace, settings: Settings) -> int:
             _dump({"id": row.get("id"), **answer.as_dict()})
         else:
             print(f"{row.get('id', '')} {answer.question}\n{show_answer(answer, style)}\n")
+    return 0
+
+
+def _chat(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.assistant import Assistant
+    from rag.talk import talk
+
+    assistant = Assistant.open(settings)
+    for answer in talk(assistant, sys.stdin, letter_id=options.letter, k=options.k, quiet=options.json):
+        if options.json:
+            _dump(answer.as_dict())
     return 0
 
 
@@ -253,9 +264,10 @@ def _parser() -> argparse.ArgumentParser:
     ask = add("ask", _ask, "Answer a question, with the place it is written.")
     ask.add_argument("question", nargs="?", metavar="QUESTION")
     ask.add_argument("--batch", metavar="FILE", help='JSON Lines of {"id", "question"}')
+    chat = add("chat", _chat, "Ask question after question; each line may lean on the ones before.")
     search = add("search", _search, "Find measures.")
     search.add_argument("query", metavar="QUERY")
-    for command, k in ((ask, None), (search, 5)):
+    for command, k in ((ask, None), (chat, None), (search, 5)):
         command.add_argument("--letter", metavar="ID", help="only this letter")
         command.add_argument("-k", type=_positive, default=k, metavar="N", help="measures to look at")
     index = add("index", _index, "Bring the index up to date with the letters.")
@@ -280,7 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "Start the HTTP service.")
     serve.add_argument("--host", metavar="ADDRESS")
     serve.add_argument("--port", type=int, metavar="N")
-    for command in (ask, search, letters, evaluate, doctor):
+    for command in (ask, chat, search, letters, evaluate, doctor):
         add_json(command)
     return parser
 

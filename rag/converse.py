@@ -148,9 +148,9 @@ def _whole(rest: str, last: str) -> list[Meant]:
         return _instead(what["what"].strip(), place, topic, fold(last))
     before = "" if place and place in rest else place
     if _POINTING.search(rest):
-        return [Meant(before + _POINTING.sub(topic, rest, count=1), topic)]
+        return [Meant(before + _POINTING.sub(topic, rest, count=1), topic if has_han(topic) else "")]
     joint = "" if has_han(rest) else " "
-    return [Meant(f"{before}{topic}{joint}{rest}", topic)]
+    return [Meant(f"{before}{topic}{joint}{rest}", topic if has_han(topic) else "")]
 
 
 def _instead(what: str, place: str, topic: str, last: str) -> list[Meant]:

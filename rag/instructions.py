@@ -7,6 +7,7 @@ the end of its line nothing is used. What no rule here finds is held back by the
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from rag.letter import Letter, Span
@@ -40,12 +41,21 @@ def _left_out(text: str) -> tuple[Span, ...]:
     found: list[Span] = []
     at = 0
     for line in text.splitlines(keepends=True):
-        match = _SPEAKS_TO_A_MACHINE.search(folded, at, at + len(line))
-        if match:
-            begin = max((folded.rfind(c, at, match.start()) for c in "。!?;\n"), default=-1)
+        first = _first(folded[at : at + len(line)])
+        if first >= 0:
+            begin = max(folded.rfind(c, at, at + first) for c in "。!?;\n")
             found.append(Span(max(at, begin + 1), at + len(line)))
         at += len(line)
     return tuple(found)
+
+
+def _first(line: str) -> int:
+    """Where a line first speaks to a machine, −1 if it does not; blanks and unseen characters between its own do not hide it."""
+    kept = [i for i, c in enumerate(line) if not c.isspace() and unicodedata.category(c) != "Cf"]
+    found = [match.start()] if (match := _SPEAKS_TO_A_MACHINE.search(line)) else []
+    if len(kept) < len(line.rstrip()) and (match := _SPEAKS_TO_A_MACHINE.search("".join(line[i] for i in kept))):
+        found.append(kept[match.start()])
+    return min(found, default=-1)
 
 
 def touches(letter: Letter, start: int, end: int) -> bool:

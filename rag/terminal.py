@@ -47,10 +47,13 @@ def show_answer(answer: Answer, style: Style) -> str:
     if answer.refused:
         return answer.answer
     lines = [_short(answer, style)] if answer.short_answer else []
-    lines += [answer.answer, ""]
-    for citation in answer.citations:
-        lines += [*_place(citation, style), ""]
+    lines += [answer.answer, "", show_places(answer, style)]
     return "\n".join(lines).rstrip()
+
+
+def show_places(answer: Answer, style: Style) -> str:
+    """Where each citation of an answer stands."""
+    return "\n\n".join("\n".join(_place(c, style)) for c in answer.citations)
 
 
 def _short(answer: Answer, style: Style) -> str:
