@@ -35,12 +35,16 @@ class Assistant:
     Args:
         engine: an opened engine.
         model: a LangChain chat model, or None to answer in the letters' own words.
+        settings: prompts and time limits; default: the engine's.
     """
 
-    def __init__(self, engine: Engine, model: BaseChatModel | None = None) -> None:
+    def __init__(
+        self, engine: Engine, model: BaseChatModel | None = None, settings: Settings | None = None
+    ) -> None:
         self.engine = engine
         self.model = model
-        self._prompts = load_prompts(engine.settings.prompts_dir)
+        self._settings = settings or engine.settings
+        self._prompts = load_prompts(self._settings.prompts_dir)
 
     @classmethod
     def open(cls, settings: Settings | None = None, engine: Engine | None = None) -> Assistant:
@@ -52,7 +56,7 @@ class Assistant:
             PromptError: a prompt that cannot be used.
         """
         settings = settings or (engine.settings if engine else Settings())
-        return cls(engine or Engine.open(settings), open_model(settings))
+        return cls(engine or Engine.open(settings), open_model(settings), settings)
 
     def ask(
         self, question: str, *, history: History = (), letter_id: str | None = None, k: int | None = None
@@ -90,7 +94,7 @@ class Assistant:
     ) -> Iterator[Event]:
         """Yield what there is to show, as it comes; the last event holds the whole answer. Raises as :meth:`ask` does."""
         flow = self._flow(question, history, letter_id, k)
-        deadline = time.monotonic() + self.engine.settings.llm_timeout_seconds
+        deadline = time.monotonic() + self._settings.llm_timeout_seconds
         text: Generator[str, None, None] | None = None
         sent: str | ModelFailure | None = None
         try:
@@ -121,7 +125,7 @@ class Assistant:
     ) -> AsyncIterator[Event]:
         """Yield as :meth:`stream` does; searching and checking run in a thread, the model is awaited."""
         flow = self._flow(question, history, letter_id, k)
-        deadline = time.monotonic() + self.engine.settings.llm_timeout_seconds
+        deadline = time.monotonic() + self._settings.llm_timeout_seconds
         text: AsyncGenerator[str, None] | None = None
         sent: str | ModelFailure | None = None
         try:
@@ -153,8 +157,8 @@ class Assistant:
         return self.model
 
     def _flow(self, question: str, history: History, letter_id: str | None, k: int | None) -> Flow:
-        before = questions_of(history, self.engine.settings.max_question_chars)
-        understand(question, self.engine.settings.max_question_chars)  # refuses what cannot be asked at all
+        before = questions_of(history, self._settings.max_question_chars)
+        understand(question, self._settings.max_question_chars)  # refuses what cannot be asked at all
         asked = yield from self._meant(question, before)
         if not asked:
             return self.engine.refuse(question, "not_a_question")
@@ -182,7 +186,7 @@ class Assistant:
         prompt = self._prompts["condense", understand(question).language]
         sent = yield Write(prompt.messages(history=talk, question=question))
         text = ""
-        while isinstance(sent, str) and len(text) < self.engine.settings.max_question_chars:
+        while isinstance(sent, str) and len(text) < self._settings.max_question_chars:
             text += sent
             sent = yield Ask.NEXT
         whole = text.strip().strip('“”"')

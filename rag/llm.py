@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import os
 import queue
+import re
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
@@ -96,7 +97,8 @@ def _named(settings: Settings, name: str) -> BaseChatModel:
         )
         return model
     except ImportError as error:
-        package = (error.name or "langchain's package for it").replace("_", "-")
+        found = re.search("langchain-[a-z-]+", str(error).replace("_", "-"))
+        package = found[0] if found else "the LangChain package of its provider"
         raise ModelError(f"{name} needs {package}", "it installed", f"pip install {package}") from None
     except Exception as error:
         raise ModelError(

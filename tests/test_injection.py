@@ -6,7 +6,7 @@ citation holds what was asked for, and the answer is right or a refusal.
 """
 
 import pytest
-from poison import QUESTION, RIGHT, file_of, poisons, seen
+from poison import LETTER, QUESTION, RIGHT, file_of, poisons, seen
 from scripted import Scripted
 
 from rag.assistant import Assistant
@@ -60,14 +60,12 @@ def test_model_that_obeys_in_any_case_gets_nothing_out(poisoned, poison):
 
 
 def test_without_a_model_the_answer_is_as_clean(poisoned):
-    for poison in POISONS:
+    for poison in POISONS[::4]:
         events = list(Assistant(poisoned).stream(QUESTION, letter_id=f"p{poison.name}"))
         assert poison.leak not in told(events), poison.name
 
 
 def test_letter_itself_is_answered_in_the_words_of_a_model(tmp_path, embedder):
-    from poison import LETTER
-
     (tmp_path / "clean.txt").write_text(LETTER, encoding="utf-8")
     update(tmp_path / "index", parse_all([tmp_path / "clean.txt"]), embedder)
     engine = Engine.open(Settings(index_dir=tmp_path / "index", _env_file=None), embedder)
