@@ -18,7 +18,8 @@ from rag.polarity import Stance, stances
 from rag.scope import header
 
 _CITED = re.compile(r"\s*[\[［【]\s*\^?\d+(?:\s*[,，、;；-]\s*\d+)*\s*[\]］】]")
-_GROWING = re.compile(r"\s*(?:[\[［【][\^\d\s,，、;；-]*)?")
+_CLOSED = re.compile(r"[”’』」）)*_]+")
+_GROWING = re.compile(r"[”’』」）)*_\s]*(?:[\[［【][\^\d\s,，、;；-]*)?")
 _NUMERAL = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
 _BULLET = re.compile(
     rf"(?P<line>\s*)(?P<sign>[>#•·*-]+\s+|{_NUMERAL}[.、．)）](?!\d)\s*|[（(]{_NUMERAL}[)）]\s*)?"
@@ -61,7 +62,7 @@ def split(text: str) -> tuple[list[Claim], str]:
             at += 1
             continue
         end = at + 1
-        while match := _CITED.match(text, end):
+        while match := _CITED.match(text, end) or _CLOSED.match(text, end):
             end = match.end()
         if _GROWING.fullmatch(text, end):
             break

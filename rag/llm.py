@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 KEY = "RAG_LLM_API_KEY"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _CONNECT_SECONDS = 10.0
+_AHEAD = 8  # pieces that are read before they are asked for
+_LOOK_SECONDS = 0.2  # how often a waiting reader looks whether it is still wanted
 
 
 class ModelFailure(Exception):  # noqa: N818 (an outcome that the flow handles, never an error to a person)
@@ -121,18 +123,26 @@ def write(model: BaseChatModel, messages: Messages, deadline: float) -> Generato
     Raises:
         ModelFailure: whatever happened.
     """
-    pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
+    pieces: queue.Queue[str | BaseException | None] = queue.Queue(_AHEAD)
     left = threading.Event()
+
+    def put(piece: str | BaseException | None) -> bool:
+        while not left.is_set():
+            try:
+                pieces.put(piece, timeout=_LOOK_SECONDS)
+                return True
+            except queue.Full:
+                continue
+        return False
 
     def read() -> None:
         try:
             for chunk in model.stream(messages):
-                pieces.put(str(chunk.text))
-                if left.is_set():
+                if not put(str(chunk.text)):
                     return
-            pieces.put(None)
+            put(None)
         except BaseException as error:  # it is raised where the text is read
-            pieces.put(error)
+            put(error)
 
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(read,), daemon=True, name="rag-llm").start()
