@@ -5,7 +5,6 @@ Every error is RFC 9457 problem+json (:mod:`rag.problems`). Reading is open by d
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -57,11 +56,10 @@ def create_app(settings: Settings | None = None, embedder: Embedder | None = Non
 def _lifespan(service: Service) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        warming = asyncio.get_running_loop().run_in_executor(None, service.warm_up)
+        service.work.start(service.warm_up)
         yield
         await service.mcp.close()
         service.work.close()
-        await warming
 
     return lifespan
 

@@ -64,7 +64,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         limit = self._body_limit(scope)
-        refusal = self._wrong_host(headers) or _too_large(headers, limit)
+        refusal = self._wrong_host(scope, headers) or _too_large(scope, headers, limit)
         if refusal is not None:
             await refusal(scope, receive, send)
         elif scope["path"] == "/" or scope["path"].startswith(_UNCOUNTED):
@@ -76,14 +76,14 @@ class Guard:
         client = client_of(scope)
         if wait := self.rates.take(client, time.monotonic()):
             most = f"at most {self.settings.requests_per_minute} a minute"
-            await _later(429, f"too many requests; {most}", wait)(scope, receive, send)
+            await _later(scope, 429, f"too many requests; {most}", wait)(scope, receive, send)
             return
         if self.running[client] >= self.settings.client_concurrency:
             most = f"at most {self.settings.client_concurrency} at once"
-            await _later(429, f"too many requests at once; {most}", 1)(scope, receive, send)
+            await _later(scope, 429, f"too many requests at once; {most}", 1)(scope, receive, send)
             return
         if self.running.total() >= self.settings.max_concurrency:
-            await _later(503, "the service is busy; try again soon", 1)(scope, receive, send)
+            await _later(scope, 503, "the service is busy; try again soon", 1)(scope, receive, send)
             return
         self.running[client] += 1
         try:
@@ -97,12 +97,12 @@ class Guard:
         upload = scope["method"] == "POST" and scope["path"] == "/letters"
         return (self.settings.max_upload_mib << 20) + _FORM_BYTES if upload else MAX_BODY_BYTES
 
-    def _wrong_host(self, headers: Headers) -> ASGIApp | None:
+    def _wrong_host(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         host = headers.get("host", "")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if not self.hosts or name.lower() in self.hosts:
             return None
-        return problem(400, "the service does not answer to that host name; set RAG_ALLOWED_HOSTS")
+        return problem(scope, 400, "the service does not answer to that host name; set RAG_ALLOWED_HOSTS")
 
 
 def client_of(scope: Scope) -> str:
@@ -131,15 +131,15 @@ def _hosts(settings: Settings) -> frozenset[str]:
     return frozenset() if "*" in names else frozenset(n.lower() for n in names)
 
 
-def _too_large(headers: Headers, limit: int) -> ASGIApp | None:
+def _too_large(scope: Scope, headers: Headers, limit: int) -> ASGIApp | None:
     length = headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and len(length) < 20 and int(length) <= limit:
         return None
-    return problem(413, f"the body is too large; at most {limit:,} bytes are read")
+    return problem(scope, 413, f"the body is too large; at most {limit:,} bytes are read")
 
 
-def _later(status: int, detail: str, seconds: float) -> ASGIApp:
-    return problem(status, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
+def _later(scope: Scope, status: int, detail: str, seconds: float) -> ASGIApp:
+    return problem(scope, status, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
 
 
 def _limited(receive: Receive, limit: int) -> Receive:

@@ -1,7 +1,7 @@
 """Errors over HTTP: RFC 9457 problem+json of one shape, whatever the cause.
 
 ``type``, ``title``, ``status``, ``detail`` and, for a body or parameter that is not as expected, ``errors``: where and what.
-Never a path of this machine, a stack or a key.
+Under ``/v1`` there is ``error`` besides, the same once more as OpenAI's clients read it. Never a path of this machine, a stack or a key.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from rag.errors import IndexDamaged, IndexMismatch, IndexMissing, LetterError, QuestionError, RagError
 
@@ -34,6 +35,15 @@ class ProblemError(BaseModel):
     detail: str
 
 
+class OpenaiError(BaseModel):
+    """The same error as OpenAI's clients read it."""
+
+    message: str
+    type: str
+    code: str | None = None
+    param: str | None = None
+
+
 class Problem(BaseModel):
     """An error (RFC 9457)."""
 
@@ -42,6 +52,7 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="one line for a person")
     errors: list[ProblemError] | None = None
+    error: OpenaiError | None = Field(None, description="under /v1 only")
 
 
 def body(status: int, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
@@ -52,14 +63,19 @@ def body(status: int, detail: str, errors: list[dict[str, str]] | None = None) -
 
 
 def problem(
+    scope: Scope,
     status: int,
     detail: str,
     errors: list[dict[str, str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A problem as a response."""
+    """A problem as the response to a request of this scope."""
+    found = body(status, detail, errors)
+    if scope["path"].startswith("/v1/"):
+        kind = "invalid_request_error" if status < 500 else "server_error"
+        found["error"] = {"message": detail, "type": kind, "code": None, "param": None}
     # ASCII: what a person sent may hold half a surrogate pair, which UTF-8 cannot say.
-    content = json.dumps(body(status, detail, errors))
+    content = json.dumps(found)
     return Response(content, status, headers, MEDIA_TYPE)
 
 
@@ -82,17 +98,17 @@ def add_handlers(app: FastAPI) -> None:
     """Make every error of an application a problem."""
 
     @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> Response:
+    def invalid(request: Request, error: RequestValidationError) -> Response:
         wrong = [{"at": "/".join(str(x) for x in e["loc"]), "detail": e["msg"]} for e in error.errors()]
         broken = any(e["type"] == "json_invalid" for e in error.errors())
         detail = " ".join("; ".join(f"{w['at']}: {w['detail']}" for w in wrong).split())
-        return problem(400 if broken else 422, detail, wrong)
+        return problem(request.scope, 400 if broken else 422, detail, wrong)
 
     @app.exception_handler(HTTPException)
-    def http(_: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    def http(request: Request, error: HTTPException) -> Response:
+        return problem(request.scope, error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
     @app.exception_handler(RagError)
     def known(request: Request, error: RagError) -> Response:
         request.scope["rag.error"] = error
-        return problem(*told(error))
+        return problem(request.scope, *told(error))

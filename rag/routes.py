@@ -55,7 +55,7 @@ def _reader(service: Service) -> Any:
 
     def may_read(given: Bearer) -> None:
         if service.settings.read_needs_key:
-            _need_key(service, given)
+            service.need_key(_secret(given))
 
     return Depends(may_read)
 
@@ -64,17 +64,13 @@ def _writer(service: Service) -> Any:
     """The dependency of what writes."""
 
     def may_write(given: Bearer) -> None:
-        _need_key(service, given)
+        service.need_key(_secret(given))
 
     return Depends(may_write)
 
 
-def _need_key(service: Service, given: HTTPAuthorizationCredentials | None) -> None:
-    if not service.keys.all():
-        raise HTTPException(403, "this needs a key, and the service has none yet; run: rag key new")
-    if given is None or service.keys.find(given.credentials) is None:
-        wrong = "this needs a key" if given is None else "that is no key of this service"
-        raise HTTPException(401, wrong, {"WWW-Authenticate": "Bearer"})
+def _secret(given: HTTPAuthorizationCredentials | None) -> str | None:
+    return given.credentials if given else None
 
 
 def _add_asking(app: FastAPI, service: Service) -> None:
@@ -148,7 +144,7 @@ def _add_reading(app: FastAPI, service: Service) -> None:
         if "text/html" in accepted and "application/json" not in accepted:
             return _page(request)
         if service.settings.read_needs_key:
-            _need_key(service, given)
+            service.need_key(_secret(given))
         detail = letter_detail(live.engine().index.letter(letter_id))
         return JSONResponse(detail, headers={"Vary": "Accept"})
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from rag import problems
 from rag.embed import Embedder
-from rag.engine import Engine
 from rag.errors import RagError
 from rag.keys import Keys
 from rag.live import Live
@@ -35,7 +35,19 @@ class Service:
         self.metrics = Metrics()
         self.work = Work()
         self.suggestions = Suggestions()
-        self.mcp = LazyMcp(self.live.engine)
+        self.mcp = LazyMcp(self)
+
+    def need_key(self, secret: str | None) -> None:
+        """Let only those through who have a key.
+
+        Raises:
+            HTTPException: 401 without one, 403 when the service has none.
+        """
+        if not self.keys.all():
+            raise HTTPException(403, "this needs a key, and the service has none yet; run: rag key new")
+        if secret is None or self.keys.find(secret) is None:
+            wrong = "this needs a key" if secret is None else "that is no key of this service"
+            raise HTTPException(401, wrong, {"WWW-Authenticate": "Bearer"})
 
     def warm_up(self) -> None:
         """Open the index and make the suggestions before anyone asks; without an index there is nothing to open."""
@@ -48,18 +60,21 @@ class Service:
 class LazyMcp:
     """MCP at ``/mcp``, imported by the first request for it."""
 
-    def __init__(self, current: Callable[[], Engine]) -> None:
-        self._current = current
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._opened: Any = None
         self._opening = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if self._service.settings.read_needs_key:
+            kind, _, secret = Headers(scope=scope).get("authorization", "").partition(" ")
+            self._service.need_key(secret.strip() if kind.lower() == "bearer" else None)
         async with self._opening:
             if self._opened is None:
                 from rag.mcp import McpOverHttp
 
-                self._opened = McpOverHttp(self._current)
+                self._opened = McpOverHttp(self._service.live.engine)
         await self._opened(scope, receive, send)
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ _UNFIT = re.compile(r"[“”《》()\"'、]|第$|[的在为到至达约近超�
 _UNITS = frozenset({"号", "级", "次", "类", "年", "岁"})  # that make no question of their own
 _SHORTEST, _LONGEST = 6, 20  # characters before the amount
 _TRIED = 8  # candidates of a letter that are asked
-_LETTERS = 4  # letters that the general suggestions come from
+_LETTERS, _GENERAL = 3, 6  # letters that the general suggestions come from; how many there are of them
 _KEPT = 256  # letters whose suggestions are kept
 
 
@@ -47,28 +47,28 @@ class Suggestions:
     """Makes suggestions for an engine, and remembers those of each letter."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], list[Suggestion]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, int], list[Suggestion]] = OrderedDict()
         self._lock = Lock()
         self._making = Lock()
 
-    def of_letter(self, engine: Engine, letter: Letter) -> list[Suggestion]:
+    def of_letter(self, engine: Engine, letter: Letter, most: int = _TRIED) -> list[Suggestion]:
         """Questions about one letter, the measures in turn; asked of that letter alone they are answered."""
-        key = (letter.sha256, letter.id)
+        key = (letter.sha256, letter.id, most)
         if (known := self._kept(key)) is not None:
             return known
         with self._making:  # who asks for the same waits for it
             if (known := self._kept(key)) is None:
-                known = list(_checked(engine, letter))
+                known = list(islice(_checked(engine, letter), most))
                 self._keep(key, known)
         return known
 
-    def _kept(self, key: tuple[str, str]) -> list[Suggestion] | None:
+    def _kept(self, key: tuple[str, str, int]) -> list[Suggestion] | None:
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
             return self._known.get(key)
 
-    def _keep(self, key: tuple[str, str], found: list[Suggestion]) -> None:
+    def _keep(self, key: tuple[str, str, int], found: list[Suggestion]) -> None:
         with self._lock:
             self._known[key] = found
             while len(self._known) > _KEPT:
@@ -77,7 +77,8 @@ class Suggestions:
     def of_all(self, engine: Engine) -> list[Suggestion]:
         """Questions about the newest letters, the letters in turn."""
         newest = sorted(engine.index.letters, key=lambda a: a.date, reverse=True)[:_LETTERS]
-        columns = [self.of_letter(engine, letter) for letter in newest]
+        most = -(-_GENERAL // max(1, len(newest)))
+        columns = [self.of_letter(engine, letter, most) for letter in newest]
         return [s for row in zip_longest(*columns) for s in row if s is not None]
 
 

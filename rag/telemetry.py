@@ -124,7 +124,7 @@ class Telemetry:
             except Exception as error:
                 self._unexpected(error, request_id)
                 if not status:
-                    await problem(500, "an unexpected error; it was logged")(scope, receive, sending)
+                    await problem(scope, 500, "an unexpected error; it was logged")(scope, receive, sending)
             finally:
                 self._tell(scope, status, time.perf_counter() - started, request_id)
 

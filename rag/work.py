@@ -37,6 +37,10 @@ class Work:
             for task in both:
                 task.cancel()
 
+    def start(self, job: Callable[[], None]) -> None:
+        """Begin a job that nobody waits for."""
+        self._pool.submit(job)
+
     def close(self) -> None:
         """Begin nothing new; what runs is finished."""
         self._pool.shutdown(wait=False, cancel_futures=True)

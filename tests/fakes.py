@@ -73,7 +73,14 @@ def serving(app):
     from rag.serve import PatientProtocol
 
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_config=None, access_log=False, http=PatientProtocol, ws="none"
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        access_log=False,
+        http=PatientProtocol,
+        ws="none",
+        h11_max_incomplete_event_size=32 * 1024,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -92,6 +99,8 @@ def assert_problem(response, status, title, *said):
     body = response.json()
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
+    error = body.pop("error", {"message": body["detail"]})
+    assert error["message"] == body["detail"]
     assert set(body) <= {"type", "title", "status", "detail", "errors"}
     assert (body["type"], body["title"], body["status"]) == ("about:blank", title, status)
     assert body["detail"]
