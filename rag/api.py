@@ -1,244 +1,76 @@
-"""The HTTP service: ``POST /chat``, ``GET /search``, ``/letters``, ``/letters/{id}``, ``/healthz``, ``/readyz``.
+"""The HTTP service: the page, answers, search, letters, OpenAI's protocol and MCP, behind one guard.
 
-Every error is RFC 9457 problem+json of one shape: ``type``, ``title``, ``status``, ``detail`` and, for a body or
-parameter that is not as expected, ``errors``.
+Every error is RFC 9457 problem+json (:mod:`rag.problems`). Reading is open by default; whatever writes needs a key.
 """
 
-import json
-import logging
-from collections.abc import Awaitable, Callable, Iterator
-from http import HTTPStatus
-from threading import Lock
-from typing import Annotated, Any
+from __future__ import annotations
 
-from fastapi import Depends, FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
 
 import rag
-from rag.embed import Embedder, open_embedder
-from rag.engine import Answer, Engine
-from rag.errors import IndexStateError, LetterError, QuestionError, RagError
-from rag.rank import hit_as_dict
+from rag import problems
+from rag.embed import Embedder
+from rag.guard import Guard
+from rag.problems import Problem
+from rag.routes import add_routes
+from rag.service import Service
 from rag.settings import Settings
-from rag.store import CURRENT
-from rag.summary import letter_detail, letter_summary
-
-MAX_BODY_BYTES = 256 * 1024
-_log = logging.getLogger("rag.api")
-
-
-class ChatRequest(BaseModel):
-    """The body of ``POST /chat``."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={"examples": [{"question": "今年上半年新增就业多少人?"}]},
-    )
-
-    question: str = Field(description="what a person asks; Chinese or English")
-    letter_id: str | None = Field(None, description="answer from this letter only")
-    k: int | None = Field(None, ge=1, le=50, description="measures to look at")
-    stream: bool = Field(False, description="answer as server-sent events")
-
-
-class CitationModel(BaseModel):
-    """A quote: ``text[start:end]`` of the letter, in code points."""
-
-    n: int
-    letter_id: str
-    title: str
-    issuer: str
-    date: str | None
-    path: str
-    section: str
-    heading: str
-    quote: str
-    start: int
-    end: int
-    times: dict[str, str] = Field(description="what 今年上半年 and the like mean, by the date of the letter")
-    status: str | None = Field(description="planned, under way or dropped; null when done")
-    source: str
-    sha256: str
-
-
-class AnswerModel(BaseModel):
-    """An answer or a refusal."""
-
-    question: str
-    answer: str
-    short_answer: str
-    refused: bool
-    reason: str | None = Field(description="no_evidence, wrong_scope, not_a_question or unverified")
-    confidence: float = Field(ge=0, le=1)
-    mode: str = Field(description="extractive or generated")
-    citations: list[CitationModel]
-    timings_ms: dict[str, float]
-    index: dict[str, Any]
-
-
-class Live:
-    """The engine over the index in use; a new generation on disk is opened with the next request."""
-
-    def __init__(self, settings: Settings, embedder: Embedder | None = None) -> None:
-        self.settings = settings
-        self._embedder = embedder
-        self._engine: Engine | None = None
-        self._lock = Lock()
-
-    def engine(self) -> Engine:
-        """Return the engine, opened anew when ``CURRENT`` names another generation.
-
-        Raises:
-            IndexStateError: there is no index, or it cannot be opened whole and none was open before.
-        """
-        with self._lock:
-            if self._engine is None or self._named() not in ("", self._engine.index.generation):
-                self._open()
-            assert self._engine is not None
-            return self._engine
-
-    def _open(self) -> None:
-        try:
-            if self._embedder is None:
-                self._embedder = open_embedder(self.settings.embedding_model)
-            self._engine = Engine.open(self.settings, self._embedder)
-        except IndexStateError:
-            if self._engine is None:
-                raise
-            _log.exception("the new index cannot be opened; the old one stays in use")
-
-    def _named(self) -> str:
-        try:
-            return (self.settings.index_dir / CURRENT).read_text(encoding="utf-8").strip()
-        except OSError:
-            return ""
+from rag.telemetry import Telemetry
 
 
 def create_app(settings: Settings | None = None, embedder: Embedder | None = None) -> FastAPI:
     """Build the application over the configured index."""
-    live = Live(settings or Settings(), embedder)
+    settings = settings or Settings()
+    service = Service(settings, embedder)
     app = FastAPI(
         title="letter-rag",
         version=rag.__version__,
         description="Cited answers to questions about government reply letters (复函).",
-        responses={
-            422: {"description": "Not as expected", "content": {"application/problem+json": {}}},
-            503: {
-                "description": "No index to answer from",
-                "content": {"application/problem+json": {}},
-            },
-        },
+        docs_url=None,  # its page fetches scripts from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan(service),
+        responses=problems.described(400, 401, 408, 413, 422, 429, 500, 503),
+        redirect_slashes=False,
     )
-    _add_errors(app)
-    _add_routes(app, live)
+    problems.add_handlers(app)
+    add_routes(app, service)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.add_middleware(Guard, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    app.add_middleware(Telemetry, metrics=service.metrics, settings=settings)
     return app
 
 
-def _add_routes(app: FastAPI, live: Live) -> None:
-    current = Annotated[Engine, Depends(live.engine)]
+def _lifespan(service: Service) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.work.start(service.warm_up)
+        yield
+        await service.mcp.close()
+        service.work.close()
 
-    @app.post("/chat", response_model=AnswerModel, summary="Answer a question")
-    def chat(body: ChatRequest, engine: current) -> Response:
-        answer = engine.ask(body.question, letter_id=body.letter_id, k=body.k)
-        if body.stream:
-            return StreamingResponse(_events(answer), media_type="text/event-stream")
-        return JSONResponse(answer.as_dict())
-
-    @app.get("/search", summary="Find measures")
-    def find(
-        engine: current,
-        q: Annotated[str, Query(description="what to search for")],
-        k: Annotated[int, Query(ge=1, le=50)] = 5,
-        letter: Annotated[str | None, Query(description="only this letter")] = None,
-    ) -> dict[str, Any]:
-        hits = engine.search(q, k=k, letter_id=letter)
-        return {"query": q, "hits": [hit_as_dict(h) for h in hits]}
-
-    @app.get("/letters", summary="List the letters")
-    def letters(engine: current) -> dict[str, Any]:
-        return {"letters": [letter_summary(a) for a in engine.index.letters]}
-
-    @app.get("/letters/{letter_id}", summary="Show a letter")
-    def letter(letter_id: str, engine: current) -> dict[str, Any]:
-        return letter_detail(engine.index.letter(letter_id))
-
-    @app.get("/healthz", summary="The process is up")
-    def healthz() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", summary="The index is open")
-    def readyz(engine: current) -> dict[str, Any]:
-        return {"status": "ok", "generation": engine.index.generation}
+    return lifespan
 
 
-def _events(answer: Answer) -> Iterator[str]:
-    """Server-sent events: the sentences after their citations, then the whole answer."""
-    whole = answer.as_dict()
-    yield _event("status", {"state": "refused" if answer.refused else "answered"})
-    yield _event("citations", {"citations": whole["citations"]})
-    for sentence in answer.answer.split("\n"):
-        yield _event("sentence", {"text": sentence})
-    yield _event("answer", whole)
-    yield _event("done", {})
-
-
-def _event(name: str, data: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
-
-
-def _problem(status: int, detail: str, errors: list[dict[str, Any]] | None = None) -> JSONResponse:
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-    }
-    if errors:
-        body["errors"] = errors
-    return JSONResponse(body, status, media_type="application/problem+json")
-
-
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(RequestValidationError)
-    def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        wrong = [{"at": "/".join(str(x) for x in e["loc"]), "detail": e["msg"]} for e in error.errors()]
-        broken = any(e["type"] == "json_invalid" for e in error.errors())
-        detail = "; ".join(f"{w['at']}: {w['detail']}" for w in wrong)
-        return _problem(400 if broken else 422, detail, wrong)
-
-    @app.exception_handler(HTTPException)
-    def http(_: Request, error: HTTPException) -> JSONResponse:
-        problem = _problem(error.status_code, str(error.detail))
-        problem.headers.update(error.headers or {})
-        return problem
-
-    @app.exception_handler(RagError)
-    def known(_: Request, error: RagError) -> JSONResponse:
-        status = {QuestionError: 422, LetterError: 404}.get(type(error), 503)
-        return _problem(status, str(error))
-
-    @app.exception_handler(Exception)
-    def unknown(_: Request, error: Exception) -> JSONResponse:
-        _log.error("unexpected error", exc_info=error)
-        return _problem(500, "an unexpected error; it was logged")
-
-    @app.middleware("http")
-    async def limit(request: Request, following: Callable[[Request], Awaitable[Response]]) -> Response:
-        length = request.headers.get("content-length", "0")
-        if "transfer-encoding" in request.headers and "content-length" not in request.headers:
-            return _problem(411, "a body needs a Content-Length")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            return _problem(413, f"the body has {length} bytes; at most {MAX_BODY_BYTES:,} are read")
-        return await following(request)
-
-
-def serve(settings: Settings, host: str, port: int) -> int:
-    """Run the service until it is stopped."""
-    import uvicorn
-
-    uvicorn.run(create_app(settings), host=host, port=port, log_level="info")
-    return 0
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The document of the routes, with the one shape of errors."""
+    if not app.openapi_schema:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        document["components"]["schemas"] |= schema.pop("$defs") | {"Problem": schema}
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,4 +1,4 @@
-"""The command line: ``rag ask``, ``chat``, ``search``, ``index``, ``letters``, ``eval``, ``train``, ``doctor``, ``serve``.
+"""The command line; ``rag --help`` lists its commands.
 
 Data goes to stdout, everything else to stderr. Exit 0: answered or refused; 1: an error, one line; 2: wrong usage.
 """
@@ -239,12 +239,42 @@ def _doctor(options: argparse.Namespace, settings: Settings) -> int:
     return 1 if report["problems"] else 0
 
 
+def _one_thread_each() -> None:
+    """Keep numpy from starting threads of its own for the small matrices of a question; it reads this when imported."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    from rag.api import serve
+    _one_thread_each()
+    from rag.serve import serve
 
     host = options.host or settings.host
     port = settings.port if options.port is None else options.port
-    return serve(settings, host, port)
+    return serve(settings.model_copy(update={"host": host, "port": port}), options.workers)
+
+
+def _mcp(options: argparse.Namespace, settings: Settings) -> int:
+    del options
+    _one_thread_each()
+    from rag.live import Live
+    from rag.mcp import serve_stdio
+
+    return serve_stdio(Live(settings).engine)
+
+
+def _key(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.keys import Keys
+
+    keys = Keys(settings.keys_file)
+    if options.what == "new":
+        key, secret = keys.new(options.name)
+        print(secret)
+        _say(f"key {key.id}, kept as a hash in {settings.keys_file}; it is not shown again")
+    elif options.what == "revoke":
+        _say(f"key {keys.revoke(options.name).id} is revoked")
+    else:
+        print("\n".join(f"{k.id}  {k.created}  {k.name}".rstrip() for k in keys.all()) or "no keys")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -292,6 +322,11 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "Start the HTTP service.")
     serve.add_argument("--host", metavar="ADDRESS")
     serve.add_argument("--port", type=int, metavar="N")
+    serve.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes; default: 1")
+    add("mcp", _mcp, "Serve the letters to an agent over standard input and output (MCP).")
+    key = add("key", _key, "Make, list or revoke a key for writing to the service.")
+    key.add_argument("what", choices=("new", "list", "revoke"))
+    key.add_argument("name", nargs="?", default="", metavar="NAME", help="new: a name for it; revoke: its id")
     for command in (ask, chat, search, letters, evaluate, doctor):
         add_json(command)
     return parser

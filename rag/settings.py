@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,3 +44,27 @@ class Settings(BaseSettings):
     max_question_chars: int = Field(2000, ge=1, description="longest question, in characters")
     host: str = Field("127.0.0.1", description="address the HTTP service binds to")
     port: int = Field(8000, ge=0, le=65535, description="port of the HTTP service; 0 picks one")
+    keys_file: Path = Field(Path(".rag-keys.json"), description="file of the service's keys, hashed")
+    read_needs_key: bool = Field(
+        False, description="asking and reading over HTTP need a key, as writing does"
+    )
+    max_upload_mib: int = Field(20, ge=1, le=100, description="largest file of a letter taken in, in MiB")
+    requests_per_minute: int = Field(
+        300, ge=0, description="requests of one client, in each worker; 0: no limit"
+    )
+    client_concurrency: int = Field(16, ge=1, description="requests of one client at once, in each worker")
+    max_concurrency: int = Field(
+        128, ge=1, description="requests at once, in each worker; more are sent away (503)"
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="JSON list of the names the service answers to; default: on loopback its own, else any",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="JSON list of origins whose pages may call the service; default: none"
+    )
+    trust_proxy: bool = Field(
+        False, description="take the client's address from X-Forwarded-For, behind a proxy of your own"
+    )
+    log_format: Literal["human", "json"] = Field("human", description="how the service logs")
+    log_questions: bool = Field(False, description="questions may stand in the log")

@@ -40,4 +40,6 @@ def letter_detail(letter: Letter) -> dict[str, Any]:
             }
             for m in letter.measures
         ],
+        "headings": [{"start": s.start, "end": s.end} for s in letter.headings],
+        "furniture": [{"start": s.start, "end": s.end} for s in letter.furniture],
     }

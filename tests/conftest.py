@@ -2,6 +2,8 @@
 
 import os
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported; the workers share the cores
+
 import pytest
 from fakes import LETTERS, SEEDS
 

@@ -1,9 +1,12 @@
 """Stand-ins and small tools that several test modules share."""
 
+import contextlib
 import hashlib
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +63,49 @@ def run_python(*arguments, cwd, **settings):
         timeout=120,
         check=False,
     )
+
+
+@contextlib.contextmanager
+def serving(app):
+    """Run an application with the product's own server on a port of 127.0.0.1, and give its address."""
+    import uvicorn
+
+    from rag.serve import PatientProtocol
+
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        access_log=False,
+        http=PatientProtocol,
+        ws="none",
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def assert_problem(response, status, title, *said):
+    """The one shape of every error over HTTP."""
+    body = response.json()
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    error = body.pop("error", {"message": body["detail"]})
+    assert error["message"] == body["detail"]
+    assert set(body) <= {"type", "title", "status", "detail", "errors"}
+    assert (body["type"], body["title"], body["status"]) == ("about:blank", title, status)
+    assert body["detail"]
+    assert "\n" not in body["detail"]
+    assert "Traceback" not in response.text
+    for error in body.get("errors", []):
+        assert set(error) == {"at", "detail"}
+    assert [s for s in said if s not in response.text] == []

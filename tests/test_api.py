@@ -8,17 +8,19 @@ Answers are those of the JSON contract. Without an index the service is up but n
 takes up a new generation, without a restart.
 """
 
+import asyncio
 import json
 import threading
-import time
 
 import httpx
 import pytest
-import uvicorn
-from fakes import letter_of
+from fakes import assert_problem, letter_of, serving
 from fastapi.testclient import TestClient
 
-from rag.api import MAX_BODY_BYTES, create_app
+from rag.api import create_app
+from rag.errors import QuestionError
+from rag.events import answer_events
+from rag.guard import MAX_BODY_BYTES
 from rag.index import update
 from rag.settings import Settings
 from rag.store import CURRENT
@@ -28,8 +30,10 @@ ASKED = "家庭养老床位每张一次性建设补贴多少钱？"
 
 @pytest.fixture(scope="module")
 def client(library, embedder):
-    settings = Settings(index_dir=library, _env_file=None)
-    return TestClient(create_app(settings, embedder), raise_server_exceptions=False)
+    settings = Settings(index_dir=library, requests_per_minute=0, _env_file=None)
+    app = create_app(settings, embedder)
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -37,22 +41,8 @@ def empty(tmp_path, embedder):
     """A service over a folder in which there is no index yet, and that folder."""
     settings = Settings(index_dir=tmp_path / "index", _env_file=None)
     app = create_app(settings, embedder)
-    return TestClient(app, raise_server_exceptions=False), tmp_path / "index"
-
-
-def assert_problem(response, status, title, *said):
-    """The one shape of every error."""
-    body = response.json()
-    assert response.status_code == status
-    assert response.headers["content-type"] == "application/problem+json"
-    assert set(body) <= {"type", "title", "status", "detail", "errors"}
-    assert (body["type"], body["title"], body["status"]) == ("about:blank", title, status)
-    assert body["detail"]
-    assert "\n" not in body["detail"]
-    assert "Traceback" not in response.text
-    for error in body.get("errors", []):
-        assert set(error) == {"at", "detail"}
-    assert [s for s in said if s not in response.text] == []
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+        yield client, tmp_path / "index"
 
 
 def events(text):
@@ -88,7 +78,8 @@ def test_stream_gives_citations_before_sentences_and_the_whole_answer_last(clien
     response = client.post("/chat", json={"question": ASKED, "stream": True})
     assert response.headers["content-type"].startswith("text/event-stream")
     found = events(response.text)
-    assert [name for name, _ in found] == ["status", "citations", "sentence", "answer", "done"]
+    assert [name for name, _ in found] == ["status", "status", "citations", "sentence", "answer", "done"]
+    assert [data["state"] for name, data in found if name == "status"] == ["reading", "answered"]
     answer = engine.ask(ASKED).as_dict()
     data = dict(found)
     assert data["citations"]["citations"] == answer["citations"]
@@ -248,9 +239,13 @@ def test_body_that_is_too_large_is_413(client):
     assert_problem(response, 413, "Request Entity Too Large", "262,144")
 
 
-def test_body_of_unknown_length_is_411(client):
-    response = client.post("/chat", content=iter([b'{"question": "x"}']))
-    assert_problem(response, 411, "Length Required")
+def test_body_of_unknown_length_is_read_up_to_the_limit(client):
+    headers = {"content-type": "application/json"}
+    whole = json.dumps({"question": ASKED}).encode()
+    response = client.post("/chat", content=iter([whole[:9], whole[9:]]), headers=headers)
+    assert response.json()["short_answer"] == "2500元"
+    response = client.post("/chat", content=iter([b"x" * 100_000] * 3), headers=headers)
+    assert_problem(response, 413, "Request Entity Too Large", "262,144")
 
 
 def test_without_an_index_the_service_is_up_but_not_ready(empty):
@@ -296,14 +291,76 @@ def test_index_that_is_damaged_from_the_start_is_503(empty):
 
 def test_openapi_shows_an_example_and_every_route(client):
     document = client.get("/openapi.json").json()
-    assert set(document["paths"]) >= {
-        *("/chat", "/search", "/letters", "/letters/{letter_id}", "/healthz", "/readyz")
+    assert {(path, method) for path, methods in document["paths"].items() for method in methods} == {
+        ("/chat", "post"),
+        ("/search", "get"),
+        ("/letters", "get"),
+        ("/letters", "post"),
+        ("/letters/{letter_id}", "get"),
+        ("/letters/{letter_id}", "delete"),
+        ("/suggestions", "get"),
+        ("/index/rebuild", "post"),
+        ("/v1/chat/completions", "post"),
+        ("/v1/models", "get"),
+        ("/v1/models/{model}", "get"),
+        ("/healthz", "get"),
+        ("/readyz", "get"),
+        ("/metrics", "get"),
     }
-    (example,) = document["components"]["schemas"]["ChatRequest"]["examples"]
-    assert client.post("/chat", json=example).status_code == 200
-    for path in document["paths"].values():
-        for operation in path.values():
+    for name, path in (("ChatRequest", "/chat"), ("CompletionRequest", "/v1/chat/completions")):
+        (example,) = document["components"]["schemas"][name]["examples"]
+        assert client.post(path, json=example).status_code == 200
+    for methods in document["paths"].values():
+        for operation in methods.values():
             assert operation["summary"]
+            problem = operation["responses"]["422"]["content"]["application/problem+json"]["schema"]
+            assert problem == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_letters_are_filtered_and_paged(client):
+    body = client.get("/letters", params={"q": "海洲 民政"}).json()
+    assert ([a["letter_id"] for a in body["letters"]], body["total"]) == (["haizhou-civil"], 1)
+    body = client.get("/letters", params={"limit": 2, "offset": 3}).json()
+    assert ([a["letter_id"] for a in body["letters"]], body["total"]) == (["linxi-health", "nanpu-rural"], 8)
+    assert client.get("/letters", params={"q": "武汉"}).json() == {"letters": [], "total": 0}
+
+
+def test_letter_is_a_page_where_html_is_asked_for(client):
+    page = client.get("/letters/dongze-env", headers={"accept": "text/html,*/*;q=0.8"})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.text == client.get("/").text
+    assert client.get("/letters/dongze-env").headers["vary"] == "Accept"
+
+
+def test_suggestions_are_answered_by_their_letter(client):
+    questions = client.get("/suggestions", params={"letter": "haizhou-civil", "limit": 3}).json()["questions"]
+    assert len(questions) == 3
+    for q in questions:
+        answer = client.post("/chat", json={"question": q["question"], "letter_id": q["letter_id"]}).json()
+        assert (answer["refused"], answer["citations"][0]["path"]) == (False, q["path"])
+
+
+def test_error_in_the_midst_of_a_stream_is_an_event(client):
+    async def failing():
+        raise QuestionError("the question is empty", "a question in one line")
+
+    async def gathered():
+        return "".join([part async for part in answer_events(failing)])
+
+    found = events(asyncio.run(gathered()))
+    assert [name for name, _ in found] == ["status", "error", "done"]
+    assert found[1][1] == {
+        "type": "about:blank",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "the question is empty; expected a question in one line",
+    }
+
+
+def test_no_path_of_the_machine_is_in_a_reply(empty):
+    client, folder = empty
+    for path in ("/readyz", "/letters", "/search?q=x", "/letters/zzz"):
+        assert str(folder.parent) not in client.get(path).text
 
 
 def test_many_questions_at_once_get_their_own_answers(client):
@@ -324,18 +381,8 @@ def test_many_questions_at_once_get_their_own_answers(client):
 
 def test_real_server_answers_over_a_socket(library, embedder):
     app = create_app(Settings(index_dir=library, _env_file=None), embedder)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-    try:
-        port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            assert client.post("/chat", json={"question": ASKED}).json()["short_answer"] == "2500元"
-            body = {"question": ASKED, "stream": True}
-            assert events(client.post("/chat", json=body).text)[-1] == ("done", {})
-            assert_problem(client.get("/nowhere"), 404, "Not Found")
-    finally:
-        server.should_exit = True
-        thread.join()
+    with serving(app) as address, httpx.Client(base_url=address, trust_env=False) as client:
+        assert client.post("/chat", json={"question": ASKED}).json()["short_answer"] == "2500元"
+        body = {"question": ASKED, "stream": True}
+        assert events(client.post("/chat", json=body).text)[-1] == ("done", {})
+        assert_problem(client.get("/nowhere"), 404, "Not Found")

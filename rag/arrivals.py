@@ -1,0 +1,150 @@
+"""Letters that come and go over HTTP: into the folder of the letters, then into the index; whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from threading import Lock
+
+from rag.errors import LetterError, RagError
+from rag.index import Change, parse_all, update
+from rag.letter import Letter
+from rag.live import Live
+from rag.read import SUFFIXES, letter_files
+
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\:*?\"<>|\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+_NAME_BYTES = 200
+_writing = Lock()
+
+
+class ConflictError(RagError):
+    """What is asked for does not go with the letters that are there."""
+
+
+class RefusedError(RagError):
+    """A file that is not taken in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What came in: the letters of the file, and what the index did."""
+
+    letters: list[Letter]
+    change: Change
+
+
+def add(live: Live, name: str, data: bytes, *, replace: bool = False) -> Arrival:
+    """Read a file of letters, keep it in ``RAG_SEEDS_DIR`` and bring the index up to date.
+
+    Args:
+        live: whose settings and model are used.
+        name: of the file, as its sender calls it; only its last part counts.
+        data: its bytes.
+        replace: take the place of a file of the same name.
+
+    Raises:
+        RefusedError: the file is no letter, in one line that says why.
+        ConflictError: a file of that name is there and is another one.
+    """
+    safe = safe_name(name)
+    _check(safe, data)
+    folder = live.settings.seeds_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / safe
+    with _writing:
+        before = path.read_bytes() if path.exists() else None
+        if before not in (None, data) and not replace:
+            raise ConflictError(f"there is a file {safe} already", "another name", "or set replace=true")
+        _put(path, data)
+        try:
+            change = rebuild(live, whole=False)
+        except BaseException:
+            _put(path, before) if before is not None else path.unlink(missing_ok=True)
+            raise
+    mine = [a for a in live.engine().index.letters if a.source == safe or a.source.startswith(f"{safe}/")]
+    return Arrival(mine, change)
+
+
+def remove(live: Live, letter_id: str) -> Change:
+    """Remove a letter's file and bring the index up to date.
+
+    Raises:
+        LetterError: there is no such letter.
+        ConflictError: it is not in a file of its own, or is the last one.
+    """
+    with _writing:
+        index = live.engine().index
+        letter = index.letter(letter_id)
+        path = _file_of(live, letter)
+        if len(index.letters) == 1:
+            raise ConflictError("this is the last letter", "one that remains", "add another one first")
+        data = path.read_bytes()
+        path.unlink()
+        try:
+            return rebuild(live, whole=False)
+        except BaseException:
+            _put(path, data)
+            raise
+
+
+def rebuild(live: Live, *, whole: bool = True) -> Change:
+    """Make the index hold exactly the letters of ``RAG_SEEDS_DIR``; ``whole``: take nothing over from the old one."""
+    letters = parse_all([live.settings.seeds_dir])
+    return update(live.settings.index_dir, letters, live.embedder, rebuild=whole)
+
+
+def safe_name(name: str) -> str:
+    """The last part of a file's name, without what a file system or a reader could take for something else.
+
+    Raises:
+        RefusedError: nothing is left, it is too long, or its kind is not read.
+    """
+    last = PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/")).name
+    safe = _UNSAFE.sub("", last).strip().lstrip(".").strip()
+    suffix = PurePosixPath(safe).suffix.lower()
+    if suffix not in SUFFIXES or safe.lower() == suffix:
+        raise RefusedError(
+            f"{safe or 'a file without a name'} is not of a kind that is read",
+            f"one of {', '.join(SUFFIXES)}",
+        )
+    if len(safe.encode()) > _NAME_BYTES:
+        raise RefusedError("the name of the file is too long", f"at most {_NAME_BYTES} bytes in UTF-8")
+    return safe
+
+
+def warnings(letter: Letter) -> list[str]:
+    """What was not understood of a letter, as codes: ``no_issuer``, ``no_date``, ``no_addressee``, ``no_numbering``."""
+    missing = [f"no_{name}" for name in ("issuer", "date", "addressee") if not getattr(letter, name)]
+    return missing + (["no_numbering"] if not any(m.heading or m.section for m in letter.measures) else [])
+
+
+def _check(name: str, data: bytes) -> None:
+    """Read the file as the index will, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="letter-") as scratch:
+        path = Path(scratch) / name
+        path.write_bytes(data)
+        try:
+            parse_all([path])
+        except LetterError as error:
+            raise RefusedError(str(error).replace(str(path), name).replace(scratch, "")) from error
+
+
+def _file_of(live: Live, letter: Letter) -> Path:
+    for path in letter_files([live.settings.seeds_dir]) if live.settings.seeds_dir.is_dir() else []:
+        if path.name == letter.source:
+            return path
+    raise ConflictError(
+        f"letter {letter.id!r} is not in a file of its own among the letters of the service",
+        "one that is",
+        "change the folder or the archive it is in",
+    )
+
+
+def _put(path: Path, data: bytes) -> None:
+    new = path.with_name(f".{os.getpid()}.part")
+    new.write_bytes(data)
+    new.replace(path)
