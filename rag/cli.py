@@ -1,4 +1,4 @@
-"""The command line: ``rag ask``, ``search``, ``index``, ``letters``, ``eval``, ``train``, ``doctor``, ``serve``.
+"""The command line: ``rag ask``, ``search``, ``index``, ``add``, ``remove``, ``letters``, ``eval``, ``train``, ``doctor``, ``serve``.
 
 Data goes to stdout, everything else to stderr. Exit 0: answered or refused; 1: an error, one line; 2: wrong usage.
 """
@@ -6,17 +6,19 @@ Data goes to stdout, everything else to stderr. Exit 0: answered or refused; 1: 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import DataError, RagError
 
 if TYPE_CHECKING:
+    from rag.library import Keeper, Report
     from rag.settings import Settings
 
 
@@ -129,19 +131,62 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _index(options: argparse.Namespace, settings: Settings) -> int:
-    from rag.embed import open_embedder
-    from rag.index import parse_all, update
+    from rag.library import follow
 
     paths = [Path(p) for p in options.paths] or [settings.seeds_dir]
-    shown = sys.stderr.isatty()
-    letters = parse_all(paths, lambda name: _say(f"\r\033[Kreading {name}") if shown else None)
-    embedder = open_embedder(settings.embedding_model)
-    change = update(settings.index_dir, letters, embedder, rebuild=options.rebuild)
-    told = f"{len(letters)} letters, {change.measures} measures in {settings.index_dir}"
-    parts = [("added", change.added), ("unchanged", change.kept), ("removed", change.removed)]
-    counts = ", ".join(f"{len(ids)} {name}" for name, ids in parts if ids)
-    _say(f"{told} ({counts})")
-    return 0
+    with _keeper(settings) as keeper:
+        report = follow(keeper, paths, rebuild=options.rebuild)
+        return _told(report, settings, as_json=options.json)
+
+
+def _add(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.library import add, tidy_up
+
+    with _keeper(settings) as keeper:
+        report = add(keeper, [Path(p) for p in options.paths], seeds=settings.seeds_dir)
+        code = _told(report, settings, as_json=options.json)
+        tidy_up(keeper)
+        return code
+
+
+def _remove(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.library import remove
+
+    with _keeper(settings) as keeper:
+        return _told(remove(keeper, options.ids), settings, as_json=options.json)
+
+
+@contextlib.contextmanager
+def _keeper(settings: Settings) -> Iterator[Keeper]:
+    """Whoever changes the collection, with a bar; a stop is told with what it leaves."""
+    from rag.embed import open_embedder
+    from rag.library import Keeper
+    from rag.progress import Bar
+
+    bar = Bar()
+    waiting = lambda holder: _say(f"waiting for {holder}, which is writing {settings.index_dir}")  # noqa: E731
+    model = open_embedder(settings.embedding_model)
+    try:
+        yield Keeper(settings.index_dir, model, waiting=waiting, progress=bar)
+    except KeyboardInterrupt:
+        bar.end()
+        _say("stopped; the index answers as before, and the next run goes on from here")
+        raise
+    finally:
+        bar.end()
+
+
+def _told(report: Report, settings: Settings, *, as_json: bool) -> int:
+    """Say what was done to the collection; return the exit code."""
+    if as_json:
+        _dump(report.as_dict())
+    else:
+        _say(f"{report.letters} letters, {report.measures} measures in {settings.index_dir}{report.counts()}")
+        for arrival in report.notable():
+            _say(f"{arrival.source}: {arrival.what}, as {arrival.letter_id}")
+    for failed in report.failed:
+        _fail(failed)
+    return 1 if report.failed else 0
 
 
 def _letters(options: argparse.Namespace, settings: Settings) -> int:
@@ -261,6 +306,10 @@ def _parser() -> argparse.ArgumentParser:
     index = add("index", _index, "Bring the index up to date with the letters.")
     index.add_argument("paths", nargs="*", metavar="PATH", help="files or folders; default: RAG_SEEDS_DIR")
     index.add_argument("--rebuild", action="store_true", help="build anew; repairs a damaged index")
+    adding = add("add", _add, "Add letters; they stay until they are removed.")
+    adding.add_argument("paths", nargs="+", metavar="PATH", help="files or folders; - is standard input")
+    removing = add("remove", _remove, "Remove letters, in all their versions.")
+    removing.add_argument("ids", nargs="+", metavar="ID", help="as rag letters shows them")
     letters = add("letters", _letters, "List the letters, or show one.")
     letters.add_argument("id", nargs="?", metavar="ID")
     evaluate = add("eval", _eval, "Measure answers on a file of questions, or retrieval on a folder.")
@@ -280,7 +329,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "Start the HTTP service.")
     serve.add_argument("--host", metavar="ADDRESS")
     serve.add_argument("--port", type=int, metavar="N")
-    for command in (ask, search, letters, evaluate, doctor):
+    for command in (ask, search, index, adding, removing, letters, evaluate, doctor):
         add_json(command)
     return parser
 
