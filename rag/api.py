@@ -8,7 +8,6 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
-from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
@@ -18,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 import rag
-from rag.embed import Embedder, open_embedder
+from rag.embed import Embedder
 from rag.engine import Answer, Engine
-from rag.errors import IndexStateError, LetterError, QuestionError, RagError
+from rag.errors import LetterError, QuestionError, RagError
+from rag.live import Live
 from rag.rank import hit_as_dict
 from rag.settings import Settings
-from rag.store import CURRENT
 from rag.summary import letter_detail, letter_summary
 
 MAX_BODY_BYTES = 256 * 1024
@@ -78,44 +77,6 @@ class AnswerModel(BaseModel):
     citations: list[CitationModel]
     timings_ms: dict[str, float]
     index: dict[str, Any]
-
-
-class Live:
-    """The engine over the index in use; a new generation on disk is opened with the next request."""
-
-    def __init__(self, settings: Settings, embedder: Embedder | None = None) -> None:
-        self.settings = settings
-        self._embedder = embedder
-        self._engine: Engine | None = None
-        self._lock = Lock()
-
-    def engine(self) -> Engine:
-        """Return the engine, opened anew when ``CURRENT`` names another generation.
-
-        Raises:
-            IndexStateError: there is no index, or it cannot be opened whole and none was open before.
-        """
-        with self._lock:
-            if self._engine is None or self._named() not in ("", self._engine.index.generation):
-                self._open()
-            assert self._engine is not None
-            return self._engine
-
-    def _open(self) -> None:
-        try:
-            if self._embedder is None:
-                self._embedder = open_embedder(self.settings.embedding_model)
-            self._engine = Engine.open(self.settings, self._embedder)
-        except IndexStateError:
-            if self._engine is None:
-                raise
-            _log.exception("the new index cannot be opened; the old one stays in use")
-
-    def _named(self) -> str:
-        try:
-            return (self.settings.index_dir / CURRENT).read_text(encoding="utf-8").strip()
-        except OSError:
-            return ""
 
 
 def create_app(settings: Settings | None = None, embedder: Embedder | None = None) -> FastAPI:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rag.errors import DataError, RagError
 
 if TYPE_CHECKING:
-    from rag.library import Keeper, Report
+    from rag.keeper import Keeper, Report
     from rag.settings import Settings
 
 
@@ -160,7 +160,7 @@ def _remove(options: argparse.Namespace, settings: Settings) -> int:
 def _keeper(settings: Settings) -> Iterator[Keeper]:
     """Whoever changes the collection, with a bar; a stop is told with what it leaves."""
     from rag.embed import open_embedder
-    from rag.library import Keeper
+    from rag.keeper import Keeper
     from rag.progress import Bar
 
     bar = Bar()
@@ -278,7 +278,12 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
 
     host = options.host or settings.host
     port = settings.port if options.port is None else options.port
-    return serve(settings, host, port)
+    if not options.watch:
+        return serve(settings, host, port)
+    from rag.live import watching
+
+    with watching(settings):
+        return serve(settings, host, port)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -329,6 +334,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = add("serve", _serve, "Start the HTTP service.")
     serve.add_argument("--host", metavar="ADDRESS")
     serve.add_argument("--port", type=int, metavar="N")
+    serve.add_argument("--watch", action="store_true", help="take up letters as they come into RAG_SEEDS_DIR")
     for command in (ask, search, index, adding, removing, letters, evaluate, doctor):
         add_json(command)
     return parser

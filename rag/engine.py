@@ -134,6 +134,16 @@ class Engine:
         model = embedder or open_embedder(settings.embedding_model)
         return cls(Index.open(settings.index_dir, model), settings)
 
+    def renewed(self) -> Engine:
+        """Open the generation that is in use now; what both hold is taken over, and this engine answers on.
+
+        Raises:
+            IndexStateError: missing, damaged or built otherwise.
+        """
+        engine = Engine(Index.open(self.settings.index_dir, self.index.embedder, self.index), self.settings)
+        engine.reads = self.reads
+        return engine
+
     @cached_property
     def _described(self) -> dict[str, Any]:
         return {

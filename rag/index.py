@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from rag.bulk import Change, parse_all, update
 from rag.derive import check_built
 from rag.embed import Embedder, Ids, StaticEmbedder, Vectors
 from rag.errors import IndexMismatch, LetterError
 from rag.letter import Letter
-from rag.library import Change, parse_all, update
 from rag.segment import (
     MEASURE_WORDS,
     SENTENCE_WORDS,

@@ -7,112 +7,24 @@ read again by the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path, PurePath
-from typing import Any
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from pathlib import Path
 
+from rag.bulk import no_letters
 from rag.catalogue import Catalogue
-from rag.derive import Progress, built, check_built, derive, quiet, tidy
-from rag.embed import Embedder
-from rag.errors import IndexMismatch, LetterError
-from rag.intake import ADDED, KNOWN, LEFT_OUT, OLDER, UPDATED, Arrival, content_of, embedded_of, take_in
-from rag.letter import Letter
+from rag.derive import built, tidy
+from rag.errors import LetterError
+from rag.intake import LEFT_OUT, Arrival, content_of, embedded_of, take_in
+from rag.keeper import Keeper, Report
 from rag.parse import PARSER_VERSION, parse
 from rag.prepare import Files, Item, Prepared, prepare
-from rag.read import STDIN, SUFFIXES, Source, letter_files, read_all
+from rag.read import STDIN, Source, is_letter, letter_files
 from rag.salvage import salvage
 from rag.store import open_current, writer_lock
 
 _BATCH = 50  # files that are entered in one transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an update did: letter ids, and the new (or unchanged) generation."""
-
-    added: list[str]
-    kept: list[str]
-    removed: list[str]
-    generation: str
-    measures: int
-
-
-@dataclass(slots=True)
-class Report:
-    """What was done to a collection.
-
-    Attributes:
-        arrivals: what became of each letter that came in.
-        unchanged: ids of letters whose files were known.
-        removed: ids of letters that are no more.
-        failed: files that could not be read or parsed, each as the message of its error.
-        generation: the generation that answers now.
-        letters: how many it holds.
-        measures: how many it holds.
-    """
-
-    arrivals: list[Arrival] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    generation: str = ""
-    letters: int = 0
-    measures: int = 0
-
-    def counts(self) -> str:
-        """Return how many of each there were, for a person: `` (8 added, 1 removed)``; empty when there was nothing."""
-        kinds = [a.what for a in self.arrivals if a.what != KNOWN]
-        same = len(self.unchanged) + len(self.arrivals) - len(kinds)
-        parts = [(what, kinds.count(what)) for what in (ADDED, UPDATED, OLDER, LEFT_OUT)]
-        parts += [("unchanged", same), ("removed", len(self.removed)), ("failed", len(self.failed))]
-        told = ", ".join(f"{n} {name}" for name, n in parts if n)
-        return f" ({told})" if told else ""
-
-    def notable(self) -> list[Arrival]:
-        """What a person would not expect: letters that were there, that replace or are replaced, that are left out."""
-        return [a for a in self.arrivals if a.what != ADDED and a.letter_id != PurePath(a.source).stem]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data, fit for JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Keeper:
-    """Whoever changes a collection: where it is, with which model, and how it waits and reports.
-
-    Attributes:
-        folder: of the index.
-        embedder: the model.
-        wait_s: how long to wait for another writer, in seconds; None waits for ever.
-        waiting: told once who holds the lock.
-        progress: told what is done, how many are, of how many.
-    """
-
-    folder: Path
-    embedder: Embedder
-    wait_s: float | None = None
-    waiting: Callable[[str], None] = lambda _: None
-    progress: Progress = quiet
-
-    @contextmanager
-    def writing(self) -> Iterator[Catalogue]:
-        """Hold the lock and the catalogue."""
-        with (
-            writer_lock(self.folder, wait_s=self.wait_s, waiting=self.waiting),
-            Catalogue(self.folder) as catalogue,
-        ):
-            yield catalogue
-
-    def publish(self, catalogue: Catalogue, report: Report, *, anew: bool = False) -> Report:
-        """Derive the generation, switch to it, and note it in the report."""
-        report.generation = derive(self.folder, catalogue, self.embedder, anew=anew, progress=self.progress)
-        now = built(self.folder)
-        assert now is not None
-        report.letters, report.measures = now[1]["letters"], now[1]["measures"]
-        return report
 
 
 def add(keeper: Keeper, sources: Iterable[Source | Path], *, seeds: Path | None = None) -> Report:
@@ -133,9 +45,9 @@ def add(keeper: Keeper, sources: Iterable[Source | Path], *, seeds: Path | None 
     items = [Item("", s, pinned=True) for s in given if isinstance(s, Source)]
     items += [Item(_origin(f), f, pinned=not _inside(f, seeds)) for f in files]
     if not items:
-        raise _no_letters([s for s in given if isinstance(s, Path)])
+        raise no_letters([s for s in given if isinstance(s, Path)])
     with keeper.writing() as catalogue:
-        _check_state(keeper)
+        keeper.check_state()
         report = Report()
         _enter(keeper, catalogue, report, items, welcome=True)
         return keeper.publish(catalogue, report)
@@ -151,7 +63,7 @@ def remove(keeper: Keeper, letter_ids: Sequence[str]) -> Report:
     """
     wanted = list(dict.fromkeys(letter_ids))
     with keeper.writing() as catalogue:
-        _check_state(keeper)
+        keeper.check_state()
         with catalogue.transaction():
             for letter_id in wanted:
                 versions = catalogue.find(letter=letter_id)
@@ -188,95 +100,64 @@ def follow(
         elif verify and built(keeper.folder):
             open_current(keeper.folder, lambda *_: None)
         with Catalogue(keeper.folder) as catalogue:
-            return _follow(keeper, catalogue, paths, empty=empty, rebuild=rebuild)
-
-
-def _follow(
-    keeper: Keeper, catalogue: Catalogue, paths: Sequence[Path], *, empty: bool, rebuild: bool
-) -> Report:
-    report = Report()
-    pinned = {v.letter for v in catalogue.find(current=1, pinned=1)}
-    items = [Item(_origin(f), f, pinned=False) for f in _files(paths, empty=empty or bool(pinned))]
-    before = catalogue.files()
-    anew = rebuild or catalogue.about("parser") not in ("", str(PARSER_VERSION))
-    if rebuild:
-        catalogue.forget_vectors()
-    held = _enter(keeper, catalogue, report, items, known={} if anew else before, before=before)
-    if anew:
-        _parse_again(catalogue, report)
-    staying = pinned.union(*held.values())
-    gone = [i for i in dict.fromkeys(catalogue.current().values()) if i not in staying]
-    if len(report.failed) == len(items) > 0 and not staying:
-        raise LetterError(report.failed[0] + (f" (and {len(items) - 1} more)" if len(items) > 1 else ""))
-    with catalogue.transaction():
-        catalogue.delete([v.v for i in gone for v in catalogue.find(letter=i)])
-        for origin in before.keys() - held.keys():
-            catalogue.forget_file(origin)
-        catalogue.set_about("parser", str(PARSER_VERSION))
-    report.removed = gone
-    return keeper.publish(catalogue, report, anew=rebuild)
-
-
-def update(folder: Path, letters: Sequence[Letter], embedder: Embedder, *, rebuild: bool = False) -> Change:
-    """Make the index hold exactly these letters, by id; the vectors of unchanged ones are taken over.
-
-    Args:
-        folder: the index folder.
-        letters: all of them.
-        embedder: the model.
-        rebuild: take nothing over; also what repairs a damaged index.
-
-    Raises:
-        IndexDamaged: when the index there is damaged and ``rebuild`` is false.
-    """
-    keeper = Keeper(folder, embedder)
-    with writer_lock(folder):
-        if rebuild:
-            salvage(folder)
-        old = None if rebuild else built(folder)
-        if old:
-            open_current(folder, lambda *_: None)
-        anew = old is None or not _fits(old[1], embedder)
-        with Catalogue(folder) as catalogue:
-            known = {i: catalogue.letter(v) for v, i in catalogue.current().items()}
-            removed = [i for i in known if i not in {a.id for a in letters}]
-            fresh = [a for a in letters if known.get(a.id) != a]
-            with catalogue.transaction():
-                old_ones = [*removed, *(a.id for a in fresh if a.id in known)]
-                catalogue.delete([v.v for i in old_ones for v in catalogue.find(letter=i)])
-                for a in fresh:
-                    catalogue.add(a, content_of(a), embedded_of(a), origin="", pinned=False)
-                catalogue.set_about("parser", str(PARSER_VERSION))
+            pinned = any(v.pinned for v in catalogue.find(current=1))
+            files = _files(paths, empty=empty or pinned)
+            gone = catalogue.files().keys() - {_origin(f) for f in files}
+            anew = rebuild or catalogue.about("parser") not in ("", str(PARSER_VERSION))
             if rebuild:
                 catalogue.forget_vectors()
-            report = keeper.publish(catalogue, Report(), anew=rebuild)
-    ids = [a.id for a in letters]
-    added = ids if anew else [a.id for a in fresh]
-    kept = [i for i in ids if i not in set(added)]
-    return Change(added, kept, removed, report.generation, report.measures)
+            report = _sync(keeper, catalogue, files, gone, whole=True, anew=anew)
+            return keeper.publish(catalogue, report, anew=rebuild)
 
 
-def parse_all(paths: Iterable[Path], progress: Callable[[str], None] = lambda _: None) -> list[Letter]:
-    """Read and parse the letters at ``paths``; two letters of one name get different ids.
+def follow_changes(keeper: Keeper, seeds: Path, changed: Iterable[Path]) -> Report:
+    """Do what :func:`follow` does, of paths in the folder that is followed which have come, changed or gone.
 
     Raises:
-        LetterError: for the first file that is no letter.
+        IndexBusy: another process is writing.
+        IndexStateError: the index is damaged or built otherwise.
     """
-    letters: list[Letter] = []
-    seen: dict[str, str] = {}
-    for path in letter_files(paths):
-        progress(path.name)
-        for source in read_all(path):
-            letter = parse(source)
-            if seen.get(letter.id) == letter.sha256:
-                continue
-            if letter.id in seen:
-                letter = replace(letter, id=f"{letter.id}-{letter.sha256[:6]}")
-            seen[letter.id] = letter.sha256
-            letters.append(letter)
-    if not letters:
-        raise _no_letters(paths)
-    return letters
+    with keeper.writing() as catalogue:
+        keeper.check_state()
+        paths = [p.resolve() for p in changed]
+        here = set(letter_files([seeds])) if any(p.is_dir() for p in paths) else set()
+        here |= {p for p in paths if p.is_file() and is_letter(p)}
+        files = sorted(f for f in here if any(f.resolve().is_relative_to(p) for p in paths))
+        lost = [p for p in paths if not p.exists()]
+        gone = {o for o in catalogue.files() if any(Path(o).is_relative_to(p) for p in lost)}
+        return keeper.publish(catalogue, _sync(keeper, catalogue, files, gone))
+
+
+def _sync(
+    keeper: Keeper,
+    catalogue: Catalogue,
+    files: Sequence[Path],
+    gone: AbstractSet[str],
+    *,
+    whole: bool = False,
+    anew: bool = False,
+) -> Report:
+    """Enter files, and remove the letters that no file and no person holds any more: of the whole collection, or of these files."""
+    report = Report()
+    before = catalogue.files()
+    items = [Item(_origin(f), f, pinned=False) for f in files]
+    entered = _enter(keeper, catalogue, report, items, known={} if anew else before, before=before)
+    if anew:
+        _parse_again(catalogue, report)
+    held = {o: ids for o, (_, ids) in before.items() if o not in gone} | entered
+    staying = {v.letter for v in catalogue.find(current=1, pinned=1)}.union(*held.values())
+    if len(report.failed) == len(items) > 0 and not staying:
+        more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
+        raise LetterError(report.failed[0] + more)
+    touched = {i for o in gone | entered.keys() for i in before.get(o, ("", []))[1]}
+    report.removed = [i for i in catalogue.current().values() if i not in staying and (whole or i in touched)]
+    if report.removed or gone or catalogue.about("parser") != str(PARSER_VERSION):
+        with catalogue.transaction():
+            catalogue.delete([v.v for i in report.removed for v in catalogue.find(letter=i)])
+            for origin in gone:
+                catalogue.forget_file(origin)
+            catalogue.set_about("parser", str(PARSER_VERSION))
+    return report
 
 
 def tidy_up(keeper: Keeper) -> None:
@@ -355,33 +236,11 @@ def _parse_again(catalogue: Catalogue, report: Report) -> None:
             catalogue.add(new, content_of(new), embedded_of(new), origin=state.origin, pinned=state.pinned)
 
 
-def _check_state(keeper: Keeper) -> None:
-    """Adding to an index of another model or parser would index everything anew: that is for ``rag index`` to do."""
-    if now := built(keeper.folder):
-        check_built(now[1], keeper.embedder)
-
-
-def _fits(manifest: dict[str, object], embedder: Embedder) -> bool:
-    try:
-        check_built(manifest, embedder)
-    except IndexMismatch:
-        return False
-    return True
-
-
 def _files(paths: Sequence[Path], *, empty: bool) -> list[Path]:
     files = letter_files([p for p in paths if p.exists() or p == STDIN or not empty])
     if not files and not empty:
-        raise _no_letters(paths)
+        raise no_letters(paths)
     return files
-
-
-def _no_letters(paths: Iterable[Path]) -> LetterError:
-    return LetterError(
-        f"no letters in {', '.join(map(str, paths))}",
-        f"at least one file of {', '.join(SUFFIXES)}",
-        "put one there",
-    )
 
 
 def _origin(path: Path) -> str:
