@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,10 @@ class Index:
             "run: rag letters",
         )
 
+    def within(self, letter_ids: Collection[str]) -> Index:
+        """Return this index as it is within some letters: searches find these only; numbers and frequencies are of the whole."""
+        return self if len(letter_ids) == len(self.letters) else _Within(self, letter_ids)
+
     def sentence_numbers(self, measure: int) -> range:
         """Return the numbers of the sentences of a measure."""
         return range(self._starts[measure], self._starts[measure + 1])
@@ -152,12 +157,12 @@ class Index:
 
     def measure_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
         """Return the BM25 of the best measures for the terms, by number."""
-        return self._words.search(wanted, limit, lambda found: self._numbers_at(found, self._measure_numbers))
+        return self._words.search(wanted, limit, partial(self._numbers_at, numbers=self._measure_numbers))
 
     def sentence_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
         """Return the BM25 of the best sentences for the terms, by number."""
         return self._sentence_words.search(
-            wanted, limit, lambda found: self._numbers_at(found, self._sentence_numbers)
+            wanted, limit, partial(self._numbers_at, numbers=self._sentence_numbers)
         )
 
     def frequency(self, term: str) -> int:
@@ -179,9 +184,14 @@ class Index:
         self._by_id = {a.id: a for a in self.letters}
         firsts = [np.full(len(p.letters), -1, np.int64) for p in self._parts]
         at = 0
-        for _, s, i in placed:
+        self._place_of: dict[
+            str, tuple[int, int, int]
+        ] = {}  # version, first measure and the one after the last
+        for letter_id, s, i in placed:
             firsts[s][i] = at
-            at += len(self._parts[s].pairs[i])
+            end = at + len(self._parts[s].pairs[i])
+            self._place_of[letter_id] = (self._parts[s].versions[i], at, end)
+            at = end
         spread = [_spread(first, np.diff(p.starts)) for p, first in zip(self._parts, firsts, strict=True)]
         counts = _scatter(at, spread, [p.sentence_counts for p in self._parts])
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
@@ -254,6 +264,39 @@ class Index:
                 "equal numbers",
                 REBUILD,
             )
+
+
+class _Within(Index):
+    """An index within some letters; within one there is no limit to what is found."""
+
+    def __init__(self, whole: Index, letter_ids: Collection[str]) -> None:
+        self.__dict__.update(whole.__dict__)
+        chosen = [whole._place_of[i] for i in letter_ids]
+        self._versions = [v for v, _, _ in chosen]
+        self._numbers = [n for _, first, end in chosen for n in range(first, end)]
+        self._inner = [n for m in self._numbers for n in self.sentence_numbers(m)]
+        self._alone = len(chosen) == 1
+
+    def nearest_measures(self, query: Vectors, limit: int) -> dict[int, float]:
+        return self._best(self._numbers, self.measure_vectors(self._numbers) @ query, limit)
+
+    def nearest_sentences(self, query: Vectors, limit: int) -> dict[int, float]:
+        return self._best(self._inner, self.vectors_of_sentences(self._inner) @ query, limit)
+
+    def measure_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
+        limit = max(limit, len(self._numbers)) if self._alone else limit
+        at = partial(self._numbers_at, numbers=self._measure_numbers)
+        return self._words.search(wanted, limit, at, self._versions)
+
+    def sentence_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
+        limit = max(limit, len(self._inner)) if self._alone else limit
+        at = partial(self._numbers_at, numbers=self._sentence_numbers)
+        return self._sentence_words.search(wanted, limit, at, self._versions)
+
+    def _best(self, numbers: Sequence[int], scores: Vectors, limit: int) -> dict[int, float]:
+        order = np.argsort(-scores, kind="stable")
+        best = order if self._alone else order[:limit]
+        return {numbers[i]: float(scores[i]) for i in best.tolist()}
 
 
 def _spread(firsts: Ids, counts: Ids) -> Ids:

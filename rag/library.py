@@ -7,6 +7,7 @@ read again by the next.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -19,7 +20,7 @@ from rag.errors import LetterError
 from rag.intake import LEFT_OUT, Arrival, content_of, embedded_of, take_in
 from rag.keeper import Keeper, Report
 from rag.parse import PARSER_VERSION, parse
-from rag.prepare import Files, Item, Prepared, prepare
+from rag.prepare import Files, Item, Prepared, prepare_all
 from rag.read import STDIN, Source, is_letter, letter_files
 from rag.salvage import salvage
 from rag.store import open_current, writer_lock
@@ -182,10 +183,10 @@ def _enter(
     held: dict[str, list[str]] = {}
     alive = set(catalogue.current().values()) if known else set()
     old = before or {}
-    for start in range(0, len(items), _BATCH):
-        batch = [prepare(item, keeper.embedder, known or {}) for item in items[start : start + _BATCH]]
+    ready = zip(items, prepare_all(items, keeper.embedder, known or {}), strict=True)
+    while batch := list(itertools.islice(ready, _BATCH)):
         with catalogue.transaction():
-            for item, found in zip(items[start:], batch, strict=False):
+            for item, found in batch:
                 ids = old.get(item.origin, ("", []))[1]
                 if found.failed:
                     report.failed.append(found.failed)

@@ -103,8 +103,10 @@ def write_segment(
     faiss.write_index(measures, str(folder / MEASURES))
     faiss.write_index(sentences, str(folder / SENTENCES))
     del measures, sentences
-    build_words(folder / MEASURE_WORDS, (measure_words(a, m) for a in letters for m in a.measures), number)
-    build_words(folder / SENTENCE_WORDS, (t for a in letters for t in sentence_texts(a)), number)
+    known = list(zip(versions, letters, strict=True))
+    measured = ((v, measure_words(a, m)) for v, a in known for m in a.measures)
+    build_words(folder / MEASURE_WORDS, measured, number)
+    build_words(folder / SENTENCE_WORDS, ((v, t) for v, a in known for t in sentence_texts(a)), number)
     parts = {kind: parts_of(folder / kind) for kind in (MEASURE_WORDS, SENTENCE_WORDS)}
     (folder / WORDS).write_text(json.dumps(parts, indent=1), encoding="utf-8")
     return {"number": number, "letters": versions, "sizes": [len(a.measures) for a in letters]}

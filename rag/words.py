@@ -31,6 +31,7 @@ def _schema() -> Any:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("terms", stored=False, tokenizer_name="terms", index_option="freq")
     builder.add_unsigned_field("id", stored=False, indexed=False, fast=True)
+    builder.add_unsigned_field("letter", stored=False, indexed=True, fast=False)
     return builder.build()
 
 
@@ -52,19 +53,20 @@ def _open(path: Path) -> Any:
         return index
 
 
-def build_words(path: Path, texts: Iterable[str], number: int = 0) -> None:
+def build_words(path: Path, texts: Iterable[tuple[int, str]], number: int = 0) -> None:
     """Write the lexical index of ``texts`` into the empty folder ``path``.
 
     Args:
         path: the folder; made here.
-        texts: each gets the address ``number << 32 | place``, its place counted from 0.
+        texts: each with the letter it is of; it gets the address ``number << 32 | place``, its place counted from 0.
         number: of the segment.
     """
     path.mkdir()
     index = _with_terms(tantivy.Index(_schema(), path=str(path)))
     writer = index.writer(heap_size=_BUFFER, num_threads=1)
-    for place, text in enumerate(texts):
+    for place, (letter, text) in enumerate(texts):
         document = tantivy.Document()
+        document.add_unsigned("letter", letter)
         document.add_text("terms", " ".join(terms(text)))
         document.add_unsigned("id", number << 32 | place)
         writer.add_document(document)
@@ -106,6 +108,7 @@ class Words:
         wanted: Iterable[str],
         limit: int,
         numbers: Callable[[Addresses], Sequence[int]] = np.ndarray.tolist,
+        within: Sequence[int] | None = None,
     ) -> dict[int, float]:
         """Return the BM25 score of the best ``limit`` texts that hold any of the terms, by number, best first.
 
@@ -113,6 +116,7 @@ class Words:
             wanted: the terms.
             limit: how many texts.
             numbers: turns addresses into numbers; a negative number stands for a text that is no more.
+            within: only texts of these letters.
         """
         clauses = [
             (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "terms", t, "freq"))
@@ -121,6 +125,10 @@ class Words:
         if not clauses or not self.count:
             return {}
         query = tantivy.Query.boolean_query(clauses)
+        if within is not None:
+            letters = tantivy.Query.term_set_query(self._schema, "letter", list(within))
+            unscored = tantivy.Query.boost_query(tantivy.Query.const_score_query(letters, 1.0), 0.0)
+            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, unscored)])
         looked = limit
         while True:
             hits = self._searcher.search(query, limit=looked, count=False).hits

@@ -128,7 +128,10 @@ def test_requests_never_fail_and_never_mix_generations_while_letters_come_and_go
     for client in clients:
         client.start()
     for n in range(3, 15):
-        others = [letter_of(f"某委员:\n一、修路。修路{n}公里。\n二、种树。种树{i}株。\n", f"b{i}.txt") for i in range(n % 3)]
+        others = [
+            letter_of(f"某委员:\n一、修路。修路{n}公里。\n二、种树。种树{i}株。\n", f"b{i}.txt")
+            for i in range(n % 3)
+        ]
         told[update(settings.index_dir, [letter(n), *others], embedder).generation] = f"{n}家"
     stop.set()
     for client in clients:
