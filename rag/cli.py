@@ -6,17 +6,19 @@ Data goes to stdout, everything else to stderr. Exit 0: answered or refused; 1: 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import DataError, RagError
 
 if TYPE_CHECKING:
+    from rag.keeper import Keeper, Report
     from rag.settings import Settings
 
 
@@ -140,19 +142,62 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _index(options: argparse.Namespace, settings: Settings) -> int:
-    from rag.embed import open_embedder
-    from rag.index import parse_all, update
+    from rag.library import follow
 
     paths = [Path(p) for p in options.paths] or [settings.seeds_dir]
-    shown = sys.stderr.isatty()
-    letters = parse_all(paths, lambda name: _say(f"\r\033[Kreading {name}") if shown else None)
-    embedder = open_embedder(settings.embedding_model)
-    change = update(settings.index_dir, letters, embedder, rebuild=options.rebuild)
-    told = f"{len(letters)} letters, {change.measures} measures in {settings.index_dir}"
-    parts = [("added", change.added), ("unchanged", change.kept), ("removed", change.removed)]
-    counts = ", ".join(f"{len(ids)} {name}" for name, ids in parts if ids)
-    _say(f"{told} ({counts})")
-    return 0
+    with _keeper(settings) as keeper:
+        report = follow(keeper, paths, rebuild=options.rebuild)
+        return _told(report, settings, as_json=options.json)
+
+
+def _add(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.library import add, tidy_up
+
+    with _keeper(settings) as keeper:
+        report = add(keeper, [Path(p) for p in options.paths], seeds=settings.seeds_dir)
+        code = _told(report, settings, as_json=options.json)
+        tidy_up(keeper)
+        return code
+
+
+def _remove(options: argparse.Namespace, settings: Settings) -> int:
+    from rag.library import remove
+
+    with _keeper(settings) as keeper:
+        return _told(remove(keeper, options.ids), settings, as_json=options.json)
+
+
+@contextlib.contextmanager
+def _keeper(settings: Settings) -> Iterator[Keeper]:
+    """Whoever changes the collection, with a bar; a stop is told with what it leaves."""
+    from rag.embed import open_embedder
+    from rag.keeper import Keeper
+    from rag.progress import Bar
+
+    bar = Bar()
+    waiting = lambda holder: _say(f"waiting for {holder}, which is writing {settings.index_dir}")  # noqa: E731
+    model = open_embedder(settings.embedding_model)
+    try:
+        yield Keeper(settings.index_dir, model, waiting=waiting, progress=bar)
+    except KeyboardInterrupt:
+        bar.end()
+        _say("stopped; the index answers as before, and the next run goes on from here")
+        raise
+    finally:
+        bar.end()
+
+
+def _told(report: Report, settings: Settings, *, as_json: bool) -> int:
+    """Say what was done to the collection; return the exit code."""
+    if as_json:
+        _dump(report.as_dict())
+    else:
+        _say(f"{report.letters} letters, {report.measures} measures in {settings.index_dir}{report.counts()}")
+        for arrival in report.notable():
+            _say(f"{arrival.source}: {arrival.what}, as {arrival.letter_id}")
+    for failed in report.failed:
+        _fail(failed)
+    return 1 if report.failed else 0
 
 
 def _letters(options: argparse.Namespace, settings: Settings) -> int:
@@ -250,7 +295,13 @@ def _serve(options: argparse.Namespace, settings: Settings) -> int:
 
     host = options.host or settings.host
     port = settings.port if options.port is None else options.port
-    return serve(settings.model_copy(update={"host": host, "port": port}), options.workers)
+    chosen = settings.model_copy(update={"host": host, "port": port})
+    if not options.watch:
+        return serve(chosen, options.workers)
+    from rag.live import watching
+
+    with watching(chosen):
+        return serve(chosen, options.workers)
 
 
 def _mcp(options: argparse.Namespace, settings: Settings) -> int:
@@ -303,6 +354,10 @@ def _parser() -> argparse.ArgumentParser:
     index = add("index", _index, "Bring the index up to date with the letters.")
     index.add_argument("paths", nargs="*", metavar="PATH", help="files or folders; default: RAG_SEEDS_DIR")
     index.add_argument("--rebuild", action="store_true", help="build anew; repairs a damaged index")
+    adding = add("add", _add, "Add letters; they stay until they are removed.")
+    adding.add_argument("paths", nargs="+", metavar="PATH", help="files or folders; - is standard input")
+    removing = add("remove", _remove, "Remove letters, in all their versions.")
+    removing.add_argument("ids", nargs="+", metavar="ID", help="as rag letters shows them")
     letters = add("letters", _letters, "List the letters, or show one.")
     letters.add_argument("id", nargs="?", metavar="ID")
     evaluate = add("eval", _eval, "Measure answers on a file of questions, or retrieval on a folder.")
@@ -327,7 +382,8 @@ def _parser() -> argparse.ArgumentParser:
     key = add("key", _key, "Make, list or revoke a key for writing to the service.")
     key.add_argument("what", choices=("new", "list", "revoke"))
     key.add_argument("name", nargs="?", default="", metavar="NAME", help="new: a name for it; revoke: its id")
-    for command in (ask, chat, search, letters, evaluate, doctor):
+    serve.add_argument("--watch", action="store_true", help="take up letters as they come into RAG_SEEDS_DIR")
+    for command in (ask, chat, search, index, adding, removing, letters, evaluate, doctor):
         add_json(command)
     return parser
 

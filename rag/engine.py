@@ -134,6 +134,16 @@ class Engine:
         model = embedder or open_embedder(settings.embedding_model)
         return cls(Index.open(settings.index_dir, model), settings)
 
+    def renewed(self) -> Engine:
+        """Open the generation that is in use now; what both hold is taken over, and this engine answers on.
+
+        Raises:
+            IndexStateError: missing, damaged or built otherwise.
+        """
+        engine = Engine(Index.open(self.settings.index_dir, self.index.embedder, self.index), self.settings)
+        engine.reads = self.reads
+        return engine
+
     @cached_property
     def _described(self) -> dict[str, Any]:
         return {
@@ -152,7 +162,8 @@ class Engine:
         """
         question = understand(query, self.settings.max_question_chars)
         asked = expand(question.asked, self.lexicon)
-        hits = search(self.index, question.text, k=max(k, _READ), letter_id=letter_id, asked=asked)
+        index = self.index if letter_id is None else self.index.within([self.index.letter(letter_id).id])
+        hits = search(index, question.text, k=max(k, _READ), asked=asked)
         return rerank(hits, self.reads.read(question.folded, hits))[0][:k]
 
     def ask(self, text: str, *, letter_id: str | None = None, k: int | None = None) -> Answer:
@@ -194,13 +205,15 @@ class Engine:
 
         Letters whose title, issuer or addressee is what the question names come before those that only mention it.
         """
-        letters = [a for a in self.index.letters if letter_id in (None, a.id)]
-        lacks = {a.id: missing(question, a) + [y for y in [year_missing(question, a)] if y] for a in letters}
-        fitting = [i for i, lacking in lacks.items() if not lacking]
+        letters = self.index.letters if letter_id is None else [self.index.letter(letter_id)]
+        if not (question.names or question.quoted or question.years):
+            return [a.id for a in letters]
+        lacks = [missing(question, a) + [y for y in [year_missing(question, a)] if y] for a in letters]
+        fitting = [a for a, lacking in zip(letters, lacks, strict=True) if not lacking]
         if fitting or not letters:
-            own = [a.id for a in letters if a.id in fitting and is_about(question, a)]
-            return own or fitting
-        return "、".join(sorted(lacks.values(), key=len)[0])
+            own = [a.id for a in fitting if is_about(question, a)]
+            return own or [a.id for a in fitting]
+        return "、".join(sorted(lacks, key=len)[0])
 
     def consider(
         self, question: Question, letters: Sequence[str], letter_id: str | None, k: int
@@ -216,11 +229,12 @@ class Engine:
 
     def without_own_names(self, question: Question, letters: Sequence[str]) -> Question:
         """The question without searching for names that all the letters bear: they tell no measure from another."""
-        chosen = [a for a in self.index.letters if a.id in letters]
+        chosen = [self.index.letter(i) for i in letters]
         names = [n for n in question.names if all(mentions(header(a), n) for a in chosen)]
-        places = {place_of(a) for a in chosen}
+        first = place_of(chosen[0]) if chosen else ""
+        places = [first] if first and all(place_of(a) == first for a in chosen) else []
         asked = question.asked
-        for name in filter(None, (*names, *(places if len(places) == 1 else ()))):
+        for name in filter(None, (*names, *places)):
             asked = asked.replace(name, " ").strip() or asked
         return replace(question, asked=asked)
 
@@ -229,10 +243,8 @@ class Engine:
     ) -> tuple[list[Hit], list[Read]]:
         """The best ``k`` measures of the letters named by id, and what the reader says of the first of them."""
         asked = expand(question.asked, self.lexicon)
-        only = letter_id or (letters[0] if len(letters) == 1 else None)
-        wide = k if only or len(letters) == len(self.index.letters) else 10 * k
-        hits = search(self.index, question.text, k=wide, letter_id=only, asked=asked)
-        found = [h for h in hits if h.letter.id in letters][:k]
+        chosen = letters if letter_id is None else [letter_id]
+        found = search(self.index.within(chosen), question.text, k=k, asked=asked)
         return rerank(found, self.reads.read(question.folded, found))
 
     @cached_property

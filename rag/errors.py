@@ -2,7 +2,8 @@
 
 * RagError
     * LetterError      a file that is no letter we can read or parse whole
-    * IndexStateError  an index that cannot be opened whole: ``IndexMissing``, ``IndexDamaged``, ``IndexMismatch``
+    * IndexStateError  an index that cannot be opened whole: ``IndexMissing``, ``IndexDamaged``, ``IndexMismatch``;
+      or not written now: ``IndexBusy``
     * QuestionError    a question that cannot be asked
     * ModelError       an embedding model that cannot be opened
     * DataError        training or evaluation data not as expected
@@ -40,6 +41,10 @@ class IndexDamaged(IndexStateError):  # noqa: N818
 
 class IndexMismatch(IndexStateError):  # noqa: N818
     """The index was built by another version, parser or embedding model."""
+
+
+class IndexBusy(IndexStateError):  # noqa: N818
+    """Another process is writing the index."""
 
 
 class QuestionError(RagError):

@@ -1,105 +1,98 @@
-"""The index: letters, their vectors in FAISS and their words in tantivy, in one generation on disk.
+"""The index: letters, their vectors in FAISS and their words in tantivy, opened from one generation on disk.
 
-``update`` builds it (unchanged letters are not embedded again), ``Index.open`` opens it whole or says why not.
+``Index.open`` opens it whole or says why not; segments that are open already are taken over, so that a generation with one more
+letter opens in the time that letter takes. :mod:`rag.derive` builds what is opened here.
 """
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from collections import Counter
+from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 
+from rag.bulk import Change, parse_all, update
+from rag.derive import check_built
 from rag.embed import Embedder, Ids, StaticEmbedder, Vectors
-from rag.errors import IndexMismatch, IndexMissing, LetterError
-from rag.letter import Letter, Measure
-from rag.parse import PARSER_VERSION, parse
-from rag.read import SUFFIXES, Source, letter_files, read_all
-from rag.store import REBUILD, new_generation, open_current, publish, writer_lock
-from rag.words import Words, build_words
+from rag.errors import IndexMismatch, LetterError
+from rag.letter import Letter
+from rag.segment import (
+    MEASURE_WORDS,
+    SENTENCE_WORDS,
+    Pair,
+    Segment,
+    measure_text,
+    measure_words,
+    reconstruct,
+    search_vectors,
+)
+from rag.store import REBUILD, Entry, open_current
+from rag.words import Addresses, Words
 
-LETTERS, MEASURES, SENTENCES = "letters.jsonl", "measures.faiss", "sentences.faiss"
-MEASURE_WORDS, SENTENCE_WORDS = "measure-words", "sentence-words"
+__all__ = ["Change", "Index", "measure_text", "measure_words", "parse_all", "update"]
 
 _KEPT = 20_000  # measures whose pieces are kept in memory
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an update did: letter ids, and the new (or unchanged) generation."""
-
-    added: list[str]
-    kept: list[str]
-    removed: list[str]
-    generation: str
-    measures: int
-
-
-def measure_text(letter: Letter, measure: Measure) -> str:
-    """What is embedded of a measure: its heading and its sentences."""
-    body = "".join(s.of(letter.text) for s in measure.sentences)
-    return measure.heading + body
-
-
-def measure_words(letter: Letter, measure: Measure) -> str:
-    """What is searched by word: as embedded, under the section's heading."""
-    return f"{measure.section} {measure_text(letter, measure)}"
+_ROW = np.uint64(0xFFFFFFFF)
 
 
 class Index:
-    """An opened index; measures and sentences are numbered from 0 in the order of the letters.
+    """An opened index; measures and sentences are numbered from 0 in the order of the letters, which is that of their ids.
 
     Attributes:
-        letters: the letters, by id in order of the files.
+        letters: the letters.
         measures: every measure with its letter.
         embedder: the model its vectors were made with.
         generation: its name on disk.
+        manifest: what the generation says of itself.
     """
 
-    def __init__(self, home: Path, manifest: dict[str, Any], embedder: Embedder) -> None:
+    def __init__(
+        self, home: Path, manifest: dict[str, Any], embedder: Embedder, old: Index | None = None
+    ) -> None:
         self.embedder = embedder
         self.generation = home.name
         self.manifest = manifest
-        lines = (home / LETTERS).read_text(encoding="utf-8").splitlines()
-        self.letters = [Letter.from_dict(json.loads(line)) for line in lines]
-        self.measures = [(a, m) for a in self.letters for m in a.measures]
-        self._starts = [0, *accumulate(len(m.sentences) for _, m in self.measures)]
-        self._vectors = _read_faiss(home / MEASURES)
-        self._sentences = _read_faiss(home / SENTENCES)
+        open_now = old.segments if old else {}
+        self.segments: dict[str, Segment] = {
+            e["name"]: open_now.get(e["name"]) or Segment(home / e["name"], e) for e in manifest["segments"]
+        }
+        self._parts = list(self.segments.values())
         self._words = Words(home / MEASURE_WORDS)
         self._sentence_words = Words(home / SENTENCE_WORDS)
-        self._pieces: dict[int, Ids] = {}
+        self._pieces: dict[tuple[str, int], Ids] = old._pieces if old else {}
+        removed = {e["name"]: set(e["removed"]) for e in manifest["segments"]}
+        self._number(removed)
+        self._gone = self._count_gone(removed)
         self._check_counts(home)
 
     @classmethod
-    def open(cls, folder: Path, embedder: Embedder) -> Index:
+    def open(cls, folder: Path, embedder: Embedder, old: Index | None = None) -> Index:
         """Open the index in ``folder``.
+
+        Args:
+            folder: the index folder.
+            embedder: the model.
+            old: an index of that folder that is open; the segments that both have are taken over without a second check.
 
         Raises:
             IndexStateError: missing, damaged, or built otherwise; the message names the command that repairs it.
         """
-        return open_current(folder, lambda home, manifest: cls._opened(home, manifest, embedder))
 
-    @classmethod
-    def _opened(cls, home: Path, manifest: dict[str, Any], embedder: Embedder) -> Index:
-        built = manifest["embedding"]
-        if built["fingerprint"] != embedder.fingerprint:
-            raise IndexMismatch(
-                f"the index was built with the embedding model {built['name']} ({built['fingerprint'][:12]})",
-                f"{embedder.name} ({embedder.fingerprint[:12]})",
-                REBUILD,
-            )
-        if manifest["parser"] != PARSER_VERSION:
-            raise IndexMismatch(
-                f"the index was built by parser {manifest['parser']}", f"{PARSER_VERSION}", REBUILD
-            )
-        return cls(home, manifest, embedder)
+        def opener(home: Path, manifest: dict[str, Any]) -> Index:
+            check_built(manifest, embedder)
+            return cls(home, manifest, embedder, old)
+
+        return open_current(folder, opener, old.checked if old else None)
+
+    @property
+    def checked(self) -> dict[str, Entry]:
+        """The files that were checked when this was opened."""
+        files: dict[str, Entry] = self.manifest["files"]
+        return files
 
     def letter(self, letter_id: str) -> Letter:
         """Return a letter by id.
@@ -107,14 +100,17 @@ class Index:
         Raises:
             LetterError: when there is none of that name.
         """
-        for letter in self.letters:
-            if letter.id == letter_id:
-                return letter
+        if (letter := self._by_id.get(letter_id)) is not None:
+            return letter
         raise LetterError(
             f"there is no letter {letter_id!r}",
             f"one of {len(self.letters)} ids",
             "run: rag letters",
         )
+
+    def within(self, letter_ids: Collection[str]) -> Index:
+        """Return this index as it is within some letters: searches find these only; numbers and frequencies are of the whole."""
+        return self if len(letter_ids) == len(self.letters) else _Within(self, letter_ids)
 
     def sentence_numbers(self, measure: int) -> range:
         """Return the numbers of the sentences of a measure."""
@@ -126,19 +122,19 @@ class Index:
 
     def nearest_measures(self, query: Vectors, limit: int) -> dict[int, float]:
         """Return the cosine of the nearest measures, by number; ``query`` has shape ``(dimension,)``."""
-        return _search(self._vectors, query, limit)
+        return self._nearest([s.measures for s in self._parts], self._measure_numbers, query, limit)
 
     def nearest_sentences(self, query: Vectors, limit: int) -> dict[int, float]:
         """Return the cosine of the nearest sentences, by number."""
-        return _search(self._sentences, query, limit)
+        return self._nearest([s.sentences for s in self._parts], self._sentence_numbers, query, limit)
 
     def measure_vectors(self, numbers: Sequence[int]) -> Vectors:
         """Return the vectors of measures: shape ``(len(numbers), dimension)``."""
-        return _reconstruct(self._vectors, numbers)
+        return self._vectors([s.measures for s in self._parts], self._measure_places, numbers)
 
     def vectors_of_sentences(self, numbers: Sequence[int]) -> Vectors:
         """Return the vectors of sentences: shape ``(len(numbers), dimension)``."""
-        return _reconstruct(self._sentences, numbers)
+        return self._vectors([s.sentences for s in self._parts], self._sentence_places, numbers)
 
     def sentence_vectors(self, measure: int) -> Vectors:
         """Return the vectors of the sentences of a measure: shape ``(sentences, dimension)``."""
@@ -147,178 +143,181 @@ class Index:
     def pieces(self, numbers: Sequence[int]) -> list[Ids]:
         """Return the distinct pieces of measures, by a static model; kept for the next question."""
         assert isinstance(self.embedder, StaticEmbedder)
-        new = [n for n in numbers if n not in self._pieces]
+        keys = [(a.sha256, m.start) for a, m in (self.measures[n] for n in numbers)]
+        found = {key: known for key in keys if (known := self._pieces.get(key)) is not None}
+        new = {key: n for key, n in zip(keys, numbers, strict=True) if key not in found}
         if new:
+            made = self.embedder.pieces([measure_text(*self.measures[n]) for n in new.values()])
+            fresh = {key: np.unique(ids) for key, ids in zip(new, made, strict=True)}
             if len(self._pieces) > _KEPT:
                 self._pieces.clear()
-            found = self.embedder.pieces([measure_text(*self.measures[n]) for n in new])
-            self._pieces.update((n, np.unique(ids)) for n, ids in zip(new, found, strict=True))
-        return [self._pieces[n] for n in numbers]
+            self._pieces.update(fresh)
+            found |= fresh
+        return [found[key] for key in keys]
 
     def measure_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
         """Return the BM25 of the best measures for the terms, by number."""
-        return self._words.search(wanted, limit)
+        return self._words.search(wanted, limit, partial(self._numbers_at, numbers=self._measure_numbers))
 
     def sentence_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
         """Return the BM25 of the best sentences for the terms, by number."""
-        return self._sentence_words.search(wanted, limit)
+        return self._sentence_words.search(
+            wanted, limit, partial(self._numbers_at, numbers=self._sentence_numbers)
+        )
 
     def frequency(self, term: str) -> int:
         """Return in how many measures a term stands."""
-        return self._words.frequency(term)
+        return self._words.frequency(term) - self._gone[term]
+
+    def _number(self, removed: dict[str, set[int]]) -> None:
+        """Number letters, measures and sentences over all segments, in the order of the ids of the letters."""
+        placed = sorted(
+            (a.id, s, i)
+            for s, (name, part) in enumerate(self.segments.items())
+            for i, (v, a) in enumerate(zip(part.versions, part.letters, strict=True))
+            if v not in removed[name]
+        )
+        self.letters = [self._parts[s].letters[i] for _, s, i in placed]
+        self.measures: list[Pair] = []
+        for _, s, i in placed:
+            self.measures.extend(self._parts[s].pairs[i])
+        self._by_id = {a.id: a for a in self.letters}
+        firsts = [np.full(len(p.letters), -1, np.int64) for p in self._parts]
+        at = 0
+        self._place_of: dict[
+            str, tuple[int, int, int]
+        ] = {}  # version, first measure and the one after the last
+        for letter_id, s, i in placed:
+            firsts[s][i] = at
+            end = at + len(self._parts[s].pairs[i])
+            self._place_of[letter_id] = (self._parts[s].versions[i], at, end)
+            at = end
+        spread = [_spread(first, np.diff(p.starts)) for p, first in zip(self._parts, firsts, strict=True)]
+        counts = _scatter(at, spread, [p.sentence_counts for p in self._parts])
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        inner = [
+            _spread(np.where(n < 0, -1, starts[n]), p.sentence_counts)
+            for p, n in zip(self._parts, spread, strict=True)
+        ]
+        self._starts: list[int] = starts.tolist()
+        self._measure_numbers, self._measure_places = spread, _places(at, spread)
+        self._sentence_numbers, self._sentence_places = inner, _places(int(starts[-1]), inner)
+        self._segment_of = {p.number: s for s, p in enumerate(self._parts)}
+
+    def _count_gone(self, removed: dict[str, set[int]]) -> Counter[str]:
+        """In how many measures that are no more each term stands: the words know them until their segment is written anew."""
+        gone: Counter[str] = Counter()
+        for name, versions in removed.items():
+            part = self.segments[name]
+            for i, v in enumerate(part.versions if versions else ()):
+                if v in versions:
+                    for found in part.terms_of(i):
+                        gone.update(found)
+        return gone
+
+    def _numbers_at(self, addresses: Addresses, numbers: Sequence[Ids]) -> list[int]:
+        """Turn the addresses of texts into numbers."""
+        rows = (addresses & _ROW).astype(np.int64)
+        parts = (addresses >> np.uint64(32)).astype(np.int64)
+        return [
+            int(numbers[self._segment_of[p]][r]) for p, r in zip(parts.tolist(), rows.tolist(), strict=True)
+        ]
+
+    def _nearest(
+        self, vectors: Sequence[Any], numbers: Sequence[Ids], query: Vectors, limit: int
+    ) -> dict[int, float]:
+        found: list[tuple[float, int]] = []
+        for index, known in zip(vectors, numbers, strict=True):
+            looked = limit
+            while True:
+                rows, scores = search_vectors(index, query, looked)
+                mine = known[rows]
+                if (mine >= 0).sum() >= limit or len(rows) < looked:
+                    break
+                looked *= 4
+            pairs = zip(scores.tolist(), mine.tolist(), strict=True)
+            found += [(score, n) for score, n in pairs if n >= 0]
+        found.sort(key=lambda pair: (-pair[0], pair[1]))
+        return {n: score for score, n in found[:limit]}
+
+    def _vectors(self, vectors: Sequence[Any], places: Ids, numbers: Sequence[int]) -> Vectors:
+        out = np.zeros((len(numbers), self.embedder.dimension), np.float32)
+        wanted = places[np.asarray(numbers, np.int64)] if len(numbers) else places[:0]
+        for s in np.unique(wanted[:, 0]).tolist():
+            mine = wanted[:, 0] == s
+            out[mine] = reconstruct(vectors[s], wanted[mine, 1])
+        return out
 
     def _check_counts(self, home: Path) -> None:
-        counts = (self._vectors.ntotal, self._words.count, len(self.measures))
-        inner = (self._sentences.ntotal, self._sentence_words.count, self._starts[-1])
-        if len({*counts}) != 1 or len({*inner}) != 1:
+        for part in self._parts:
+            counts = (part.measures.ntotal, len(part.sentence_counts))
+            inner = (part.sentences.ntotal, int(part.sentence_counts.sum()))
+            self._check_equal(home, counts, inner)
+        whole = sum(len(p.sentence_counts) for p in self._parts)
+        sentences = sum(int(p.sentence_counts.sum()) for p in self._parts)
+        self._check_equal(home, (self._words.count, whole), (self._sentence_words.count, sentences))
+
+    def _check_equal(self, home: Path, counts: tuple[int, int], inner: tuple[int, int]) -> None:
+        if counts[0] != counts[1] or inner[0] != inner[1]:
             raise IndexMismatch(
-                f"{home} holds {counts[0]} vectors and {counts[1]} texts for {counts[2]} measures, "
-                f"{inner[0]} and {inner[1]} for {inner[2]} sentences",
+                f"{home} holds {counts[0]} vectors or texts for {counts[1]} measures, {inner[0]} for {inner[1]} sentences",
                 "equal numbers",
                 REBUILD,
             )
 
 
-def parse_all(paths: Iterable[Path], progress: Callable[[str], None] = lambda _: None) -> list[Letter]:
-    """Read and parse the letters at ``paths``; two letters of one name get different ids.
+class _Within(Index):
+    """An index within some letters; within one there is no limit to what is found."""
 
-    Raises:
-        LetterError: for the first file that is no letter; nothing is changed then.
-    """
-    letters: list[Letter] = []
-    seen: dict[str, str] = {}
-    for source in _sources(paths, progress):
-        letter = parse(source)
-        if seen.get(letter.id) == letter.sha256:
-            continue
-        if letter.id in seen:
-            letter = replace(letter, id=f"{letter.id}-{letter.sha256[:6]}")
-        seen[letter.id] = letter.sha256
-        letters.append(letter)
-    if not letters:
-        raise LetterError(
-            f"no letters in {', '.join(map(str, paths))}",
-            f"at least one file of {', '.join(SUFFIXES)}",
-            "put one there",
-        )
-    return letters
+    def __init__(self, whole: Index, letter_ids: Collection[str]) -> None:
+        self.__dict__.update(whole.__dict__)
+        chosen = [whole._place_of[i] for i in letter_ids]
+        self._versions = [v for v, _, _ in chosen]
+        self._numbers = [n for _, first, end in chosen for n in range(first, end)]
+        self._inner = [n for m in self._numbers for n in self.sentence_numbers(m)]
+        self._alone = len(chosen) == 1
 
+    def nearest_measures(self, query: Vectors, limit: int) -> dict[int, float]:
+        return self._best(self._numbers, self.measure_vectors(self._numbers) @ query, limit)
 
-def _sources(paths: Iterable[Path], progress: Callable[[str], None]) -> Iterator[Source]:
-    for path in letter_files(paths):
-        progress(path.name)
-        yield from read_all(path)
+    def nearest_sentences(self, query: Vectors, limit: int) -> dict[int, float]:
+        return self._best(self._inner, self.vectors_of_sentences(self._inner) @ query, limit)
 
+    def measure_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
+        limit = max(limit, len(self._numbers)) if self._alone else limit
+        at = partial(self._numbers_at, numbers=self._measure_numbers)
+        return self._words.search(wanted, limit, at, self._versions)
 
-def update(
-    folder: Path,
-    letters: Sequence[Letter],
-    embedder: Embedder,
-    *,
-    rebuild: bool = False,
-) -> Change:
-    """Make the index hold exactly these letters; the vectors of unchanged ones are taken over.
+    def sentence_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
+        limit = max(limit, len(self._inner)) if self._alone else limit
+        at = partial(self._numbers_at, numbers=self._sentence_numbers)
+        return self._sentence_words.search(wanted, limit, at, self._versions)
 
-    Args:
-        folder: the index folder.
-        letters: all of them.
-        embedder: the model.
-        rebuild: take nothing over; also what repairs a damaged index.
-
-    Raises:
-        IndexDamaged: when the index there is damaged and ``rebuild`` is false.
-    """
-    with writer_lock(folder):
-        old = None if rebuild else _open_old(folder, embedder)
-        known = {a.id: a.sha256 for a in old.letters} if old else {}
-        kept = [a.id for a in letters if known.get(a.id) == a.sha256]
-        added = [a.id for a in letters if a.id not in kept]
-        removed = [i for i in known if i not in {a.id for a in letters}]
-        count = sum(len(a.measures) for a in letters)
-        if old and not added and not removed:
-            return Change([], kept, [], old.generation, count)
-        with new_generation(folder) as building:
-            manifest = _build(building, letters, embedder, old)
-            return Change(added, kept, removed, publish(folder, building, manifest), count)
+    def _best(self, numbers: Sequence[int], scores: Vectors, limit: int) -> dict[int, float]:
+        order = np.argsort(-scores, kind="stable")
+        best = order if self._alone else order[:limit]
+        return {numbers[i]: float(scores[i]) for i in best.tolist()}
 
 
-def _open_old(folder: Path, embedder: Embedder) -> Index | None:
-    """The index there, if its vectors can be taken over; another model's or parser's cannot."""
-    try:
-        return Index.open(folder, embedder)
-    except (IndexMissing, IndexMismatch):
-        return None
+def _spread(firsts: Ids, counts: Ids) -> Ids:
+    """Numbers of the parts of things: each thing's first number and the following ones; -1 where its first is -1."""
+    within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    first = np.repeat(firsts, counts)
+    return np.where(first < 0, -1, first + within).astype(np.int64)
 
 
-def _build(
-    building: Path, letters: Sequence[Letter], embedder: Embedder, old: Index | None
-) -> dict[str, Any]:
-    lines = (json.dumps(a.as_dict(), ensure_ascii=False) for a in letters)
-    (building / LETTERS).write_text("".join(f"{x}\n" for x in lines), encoding="utf-8")
-    measures, sentences = _vectors(letters, embedder, old)
-    _write_faiss(building / MEASURES, faiss.IndexFlatIP(embedder.dimension), measures)
-    half = faiss.IndexScalarQuantizer(
-        embedder.dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-    )
-    _write_faiss(building / SENTENCES, half, sentences)
-    pairs = [(a, m) for a in letters for m in a.measures]
-    build_words(building / MEASURE_WORDS, (measure_words(a, m) for a, m in pairs))
-    build_words(building / SENTENCE_WORDS, (s.of(a.text) for a, m in pairs for s in m.sentences))
-    return {
-        "parser": PARSER_VERSION,
-        "embedding": {
-            "name": embedder.name,
-            "fingerprint": embedder.fingerprint,
-            "dimension": embedder.dimension,
-        },
-        "letters": len(letters),
-        "measures": len(pairs),
-        "sentences": len(sentences),
-    }
+def _scatter(size: int, numbers: Sequence[Ids], values: Sequence[Ids]) -> Ids:
+    out = np.zeros(size, np.int64)
+    for n, v in zip(numbers, values, strict=True):
+        out[n[n >= 0]] = v[n >= 0]
+    return out
 
 
-def _vectors(letters: Sequence[Letter], embedder: Embedder, old: Index | None) -> tuple[Vectors, Vectors]:
-    """Vectors of all measures and all sentences; those of unchanged letters come from the old index."""
-    known = {a.id: a.sha256 for a in old.letters} if old else {}
-    numbers: dict[str, list[int]] = {}
-    for n, (a, _) in enumerate(old.measures if old else []):
-        numbers.setdefault(a.id, []).append(n)
-    measures: list[Vectors] = []
-    sentences: list[Vectors] = []
-    for letter in letters:
-        if old and known.get(letter.id) == letter.sha256:
-            mine = numbers[letter.id]
-            measures.append(old.measure_vectors(mine))
-            sentences += [old.sentence_vectors(n) for n in mine]
-        else:
-            measures.append(embedder.passages([measure_text(letter, m) for m in letter.measures]))
-            sentences.append(embedder.passages(list(_sentence_texts(letter))))
-    return np.concatenate(measures), np.concatenate(sentences)
-
-
-def _sentence_texts(letter: Letter) -> Iterator[str]:
-    return (s.of(letter.text) for m in letter.measures for s in m.sentences)
-
-
-def _write_faiss(path: Path, index: Any, vectors: Vectors) -> None:
-    if not index.is_trained:
-        index.train(vectors)
-    index.add(vectors)
-    faiss.write_index(index, str(path))
-
-
-def _read_faiss(path: Path) -> Any:
-    faiss.omp_set_num_threads(1)
-    return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-
-
-def _reconstruct(index: Any, numbers: Sequence[int]) -> Vectors:
-    if not len(numbers):
-        return np.zeros((0, index.d), np.float32)
-    vectors: Vectors = index.reconstruct_batch(np.asarray(numbers, np.int64))
-    return vectors
-
-
-def _search(index: Any, query: Vectors, limit: int) -> dict[int, float]:
-    scores, numbers = index.search(query[None, :], min(limit, index.ntotal))
-    return {int(n): float(s) for n, s in zip(numbers[0], scores[0], strict=True) if n >= 0}
+def _places(size: int, numbers: Sequence[Ids]) -> Ids:
+    """Segment and row of every number: shape ``(size, 2)``."""
+    out = np.zeros((size, 2), np.int64)
+    for s, n in enumerate(numbers):
+        rows = np.flatnonzero(n >= 0)
+        out[n[rows], 0] = s
+        out[n[rows], 1] = rows
+    return out

@@ -192,6 +192,11 @@ def _known(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
+def is_letter(path: Path) -> bool:
+    """Say whether a file of a folder is a letter by its name: of a kind that is read, not hidden and no README."""
+    return _known(path.name) and not _ABOUT.match(path.name)
+
+
 def letter_files(paths: Iterable[Path]) -> list[Path]:
     """List the letter files at ``paths``; folders are walked, hidden files, READMEs and other kinds in them passed over.
 
@@ -201,9 +206,7 @@ def letter_files(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            files += sorted(
-                f for f in path.rglob("*") if _known(f.name) and not _ABOUT.match(f.name) and f.is_file()
-            )
+            files += sorted(f for f in path.rglob("*") if is_letter(f) and f.is_file())
         elif path == STDIN or (path.exists() and _known(path.name)):
             files.append(path)
         elif not path.exists():

@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from rag.letter import Letter, Measure
 from rag.question import Question
-from rag.text import fold, has_han
+from rag.text import fold, has_han, simplify
 
+_LATIN, _WIDE = re.compile("[a-z]"), re.compile("[０-９Ａ-Ｚａ-ｚ]")
 _YEAR = re.compile(r"(?:19|20)\d{2}(?=年)")
 # A stretch of a year, by its names.
 _PERIODS = {
@@ -37,8 +38,22 @@ def header(letter: Letter) -> str:
 
 def missing(question: Question, letter: Letter) -> list[str]:
     """Return the names and quoted names of the question that the letter never mentions."""
-    text = folded_letter(letter.id, letter.text)
-    return [n for n in (*question.names, *question.quoted) if has_han(n) and not mentions(text, n)]
+    return [n for n in (*question.names, *question.quoted) if has_han(n) and not _says(letter, _short(n))]
+
+
+def _says(letter: Letter, folded: str) -> bool:
+    """Say whether the folded text of a letter holds a word. Most letters hold it, or show that they do not, without being folded."""
+    if folded in letter.text:
+        return True
+    return not (_is_plain(letter.text) and not _LATIN.search(folded)) and folded in folded_letter(
+        letter.id, letter.text
+    )
+
+
+@lru_cache(maxsize=65536)
+def _is_plain(text: str) -> bool:
+    """Say whether Han words and digits stand in a text as they do when it is folded."""
+    return not _WIDE.search(text) and simplify(text) is text
 
 
 def place_of(letter: Letter) -> str:
@@ -54,15 +69,16 @@ def is_about(question: Question, letter: Letter) -> bool:
 
 def mentions(text: str, name: str) -> bool:
     """Say whether a folded text mentions a name, with or without 市, 县, 区, 省 at its end."""
-    short = name[:-1] if len(name) > 2 and name[-1] in "市县区省州" else name
-    return short in text
+    return _short(name) in text
+
+
+def _short(name: str) -> str:
+    return name[:-1] if len(name) > 2 and name[-1] in "市县区省州" else name
 
 
 def year_missing(question: Question, letter: Letter) -> str:
     """Return a year of the question that is neither the letter's own nor in its text; else an empty string."""
-    text = folded_letter(letter.id, letter.text)
-    years = {*re.findall(r"(?:19|20)\d{2}", text), letter.date[:4]}
-    return next((y for y in question.years if y not in years), "")
+    return next((y for y in question.years if y != letter.date[:4] and not _says(letter, y)), "")
 
 
 def time_conflict(question: Question, letter: Letter, measure: Measure, sentence: str) -> bool:

@@ -1,36 +1,90 @@
 """Generations on disk: built aside, checked by checksums, switched by one atomic rename.
 
-``CURRENT`` names the folder in use (``gen-…``). A crash at any instant leaves the old one or the new one.
+``CURRENT`` names the folder in use (``gen-…``). A crash at any instant leaves the old one or the new one. Files that two
+generations share are hard links to one file, so that a new generation costs what is new in it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rag.errors import IndexDamaged, IndexMismatch, IndexMissing
+from rag.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, IndexStateError
 
 T = TypeVar("T")
+Entry = dict[str, Any]
 
-FORMAT = 1
-CURRENT, MANIFEST = "CURRENT", "manifest.json"
+FORMAT = 2
+CURRENT, MANIFEST, LOCK, CATALOGUE = "CURRENT", "manifest.json", ".lock", "catalogue.sqlite"
 REBUILD = "run: rag index --rebuild"
+_LOOK = 0.05  # seconds between two tries for the lock
 
 
 @contextlib.contextmanager
-def writer_lock(folder: Path) -> Iterator[None]:
-    """Hold the one writer's lock of an index folder; a second writer waits."""
+def writer_lock(
+    folder: Path, *, wait_s: float | None = None, waiting: Callable[[str], None] = lambda _: None
+) -> Iterator[None]:
+    """Hold the one writer's lock of an index folder; the lock ends with the process.
+
+    Args:
+        folder: the index folder; made when it is not there.
+        wait_s: how long to wait for another writer, in seconds; None waits for ever.
+        waiting: told once who holds the lock, when it has to be waited for.
+
+    Raises:
+        IndexBusy: another writer held it all that time; the message names its process.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+        _take(file.fileno(), folder, wait_s, waiting)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} ({_command()})\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                file.truncate(0)
+
+
+def _take(handle: int, folder: Path, wait_s: float | None, waiting: Callable[[str], None]) -> None:
+    end = None if wait_s is None else time.monotonic() + wait_s
+    told = False
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            holder = lock_holder(folder)
+        if end is not None and time.monotonic() >= end:
+            raise IndexBusy(f"{folder} is being written by {holder}", "no other writer", "try again")
+        if not told:
+            waiting(holder)
+            told = True
+        time.sleep(_LOOK)
+
+
+def lock_holder(folder: Path) -> str:
+    """Return who wrote last into the lock of an index folder, e.g. ``process 123 (rag index)``."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if line := (folder / LOCK).read_text(encoding="utf-8").strip():
+            return line[:200]
+    return "another process"
+
+
+def _command() -> str:
+    words = [Path(sys.argv[0]).name or "python", *sys.argv[1:2]]
+    return " ".join("".join(c if c.isprintable() else "_" for c in w) for w in words)
 
 
 @contextlib.contextmanager
@@ -46,22 +100,46 @@ def new_generation(folder: Path) -> Iterator[Path]:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def publish(folder: Path, building: Path, manifest: dict[str, Any]) -> str:
+def link(old: Path, new: Path) -> None:
+    """Make ``new`` the same file as ``old``, or a copy of it where the file system has no links."""
+    try:
+        os.link(old, new)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
+            raise
+        shutil.copyfile(old, new)
+        _sync(new)
+
+
+def publish(
+    folder: Path, building: Path, manifest: dict[str, Any], shared: Mapping[str, Entry] | None = None
+) -> str:
     """Seal what was built with its manifest, switch to it, and remove the older generations.
+
+    Args:
+        folder: the index folder.
+        building: from :func:`new_generation`.
+        manifest: what it is; the checksums are added.
+        shared: entries of the files that were linked from the generation before: they are neither read nor synced again.
 
     Returns:
         The name of the new generation.
     """
-    files = {name: _entry(building / name) for name in _files(building)}
+    shared = shared or {}
+    found = _files(building)
+    files = {name: shared.get(name) or _entry(building / name) for name in found}
     manifest = {"format": FORMAT, **manifest, "files": files}
     name = _seal(manifest)
     _write(building / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
-    for file in _files(building):
-        _sync(building / file)
-    _sync(building)
+    for file in found:
+        if file not in shared:
+            _sync(building / file)
+    for inner in {(building / file).parent for file in found} | {building}:
+        _sync(inner)
     if (folder / name).exists():
         shutil.rmtree(folder / name)
     building.rename(folder / name)
+    _sync(folder)
     _write(folder / f"{CURRENT}.new", name + "\n")
     (folder / f"{CURRENT}.new").replace(folder / CURRENT)
     _sync(folder)
@@ -71,10 +149,19 @@ def publish(folder: Path, building: Path, manifest: dict[str, Any]) -> str:
     return name
 
 
-def open_current(folder: Path, opener: Callable[[Path, dict[str, Any]], T]) -> T:
+def open_current(
+    folder: Path,
+    opener: Callable[[Path, dict[str, Any]], T],
+    trusted: Mapping[str, Entry] | None = None,
+) -> T:
     """Open the generation in use with ``opener(home, manifest)``, every file checked.
 
     A writer may switch to another generation and remove this one at any instant; then the new one is opened.
+
+    Args:
+        folder: the index folder.
+        opener: opens the files; gets the folder of the generation and its manifest.
+        trusted: entries of files that this process has checked and holds open; their links are not read again.
 
     Raises:
         IndexMissing: nothing was built here.
@@ -82,18 +169,26 @@ def open_current(folder: Path, opener: Callable[[Path, dict[str, Any]], T]) -> T
         IndexMismatch: another format.
     """
     while True:
-        name = _current_name(folder)
+        name = current_name(folder)
         try:
-            return opener(folder / name, _manifest(folder, name))
-        except (OSError, ValueError, RuntimeError, IndexDamaged) as error:
-            if _current_name(folder) != name:
+            manifest = read_manifest(folder, name)
+            _check_all(folder / name, manifest["files"], trusted or {})
+            return opener(folder / name, manifest)
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, IndexStateError) as error:
+            if current_name(folder) != name:
                 continue
-            if isinstance(error, IndexDamaged):
+            if isinstance(error, IndexStateError):
                 raise
             raise IndexDamaged(f"{folder / name} cannot be opened ({error})", "an index", REBUILD) from error
 
 
-def _current_name(folder: Path) -> str:
+def current_name(folder: Path) -> str:
+    """Return the name of the generation in use.
+
+    Raises:
+        IndexMissing: there is none.
+        IndexDamaged: ``CURRENT`` names none, or the folder holds something else.
+    """
     try:
         name = (folder / CURRENT).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -103,20 +198,24 @@ def _current_name(folder: Path) -> str:
     return name
 
 
-def _manifest(folder: Path, name: str) -> dict[str, Any]:
+def read_manifest(folder: Path, name: str) -> dict[str, Any]:
+    """Return the manifest of a generation, checked against its name; the files are not looked at.
+
+    Raises:
+        IndexDamaged: it is missing, cut short or altered.
+        IndexMismatch: another format.
+    """
     home = folder / name
     try:
         manifest: dict[str, Any] = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
-        files: dict[str, dict[str, Any]] = manifest["files"]
         found = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        assert isinstance(manifest["files"], dict)
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise IndexDamaged(f"{home / MANIFEST} is missing or cut short", "a manifest", REBUILD) from error
     if found != FORMAT:
         raise IndexMismatch(f"{folder} is an index of format {found}", f"format {FORMAT}", REBUILD)
     if _seal(manifest) != name:
         raise IndexDamaged(f"{home / MANIFEST} is altered", f"the manifest of {name}", REBUILD)
-    for file, entry in files.items():
-        _check(home / file, entry)
     return manifest
 
 
@@ -127,7 +226,7 @@ def _seal(manifest: dict[str, Any]) -> str:
 
 def _no_current(folder: Path) -> IndexMissing | IndexDamaged:
     foreign = [p.name for p in folder.iterdir() if not p.name.startswith(".")] if folder.is_dir() else []
-    foreign = [name for name in foreign if name != "README.md"]
+    foreign = [name for name in foreign if name != "README.md" and not name.startswith("catalogue.")]
     if foreign:
         return IndexDamaged(
             f"{folder} holds {foreign[0]} but no {CURRENT}, so it is not an index of this program",
@@ -137,7 +236,18 @@ def _no_current(folder: Path) -> IndexMissing | IndexDamaged:
     return IndexMissing(f"there is no index in {folder}", "one", "run: rag index")
 
 
-def _check(path: Path, entry: dict[str, Any]) -> None:
+def _check_all(home: Path, files: Mapping[str, Entry], trusted: Mapping[str, Entry]) -> None:
+    for file, entry in files.items():
+        if trusted.get(file) != entry:
+            check_file(home / file, entry)
+
+
+def check_file(path: Path, entry: Entry) -> None:
+    """Check the size and the SHA-256 of a file.
+
+    Raises:
+        IndexDamaged: it is missing or not as its entry says.
+    """
     try:
         found = _entry(path)
     except OSError as error:
@@ -151,7 +261,7 @@ def _check(path: Path, entry: dict[str, Any]) -> None:
         )
 
 
-def _entry(path: Path) -> dict[str, Any]:
+def _entry(path: Path) -> Entry:
     with path.open("rb") as file:
         return {
             "bytes": path.stat().st_size,

@@ -20,7 +20,7 @@ from fakes import LETTERS, HashEmbedder, clean_environment, letter_of
 
 from rag.errors import IndexDamaged, IndexMismatch, LetterError
 from rag.index import Index, measure_text, measure_words, parse_all, update
-from rag.store import CURRENT, MANIFEST, REBUILD, new_generation, publish
+from rag.store import CATALOGUE, CURRENT, MANIFEST, REBUILD, new_generation, publish
 
 A = letter_of("某委员:\n一、建站点。建成3个。\n二、办培训。办了5期。\n", "a.txt")
 B = letter_of("某代表:\n一、修公路。修了7公里。\n二、种树。种了9株。\n", "b.txt")
@@ -95,6 +95,12 @@ def home(folder):
     return folder / (folder / CURRENT).read_text(encoding="utf-8").strip()
 
 
+def segment(folder):
+    """The folder of the one segment of an index."""
+    (found,) = home(folder).glob("seg-*")
+    return found
+
+
 def publish_again(folder, **changes):
     """Publish the same files under a manifest that says otherwise."""
     old = home(folder)
@@ -113,8 +119,9 @@ def test_index_holds_the_letters_it_was_given(folder):
 
 def test_manifest_says_what_was_built_and_how(folder):
     manifest = Index.open(folder, HashEmbedder()).manifest
-    counts = (manifest["letters"], manifest["measures"], manifest["sentences"])
-    assert counts == (2, 6, 6)
+    assert (manifest["letters"], manifest["measures"]) == (2, 6)
+    (segment,) = manifest["segments"]
+    assert (segment["sizes"], segment["removed"]) == ([3, 3], [])
     assert manifest["parser"] == 1
     assert manifest["embedding"] == {
         "name": "hash",
@@ -225,7 +232,7 @@ def test_other_parser_is_a_mismatch(folder):
 @pytest.mark.parametrize("keep", [0, 1, 100])
 @pytest.mark.parametrize("name", ["letters.jsonl", "measures.faiss", "sentences.faiss", MANIFEST])
 def test_truncated_file_is_damage(folder, name, keep):
-    path = home(folder) / name
+    path = (home(folder) if name == MANIFEST else segment(folder)) / name
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(IndexDamaged, match=REBUILD):
         Index.open(folder, HashEmbedder())
@@ -252,15 +259,17 @@ def test_every_file_of_the_index_is_guarded(folder, tmp_path):
 
 
 def test_other_counts_than_the_letters_have_are_a_mismatch(folder):
-    path = home(folder) / "letters.jsonl"
-    path.write_text(path.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
-    publish_again(folder)
+    path = segment(folder) / "letters.jsonl"
+    one = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
+    path.write_text(json.dumps(one) + "\n", encoding="utf-8")
+    (built,) = json.loads((home(folder) / MANIFEST).read_text(encoding="utf-8"))["segments"]
+    publish_again(folder, segments=[{**built, "letters": built["letters"][:1]}])
     with pytest.raises(IndexMismatch, match=f"for 3 measures.*{REBUILD}"):
         Index.open(folder, HashEmbedder())
 
 
 def test_update_of_a_damaged_index_is_refused(folder):
-    (home(folder) / "letters.jsonl").unlink()
+    (segment(folder) / "letters.jsonl").unlink()
     with pytest.raises(IndexDamaged, match=REBUILD):
         update(folder, [A, B], HashEmbedder())
 
@@ -268,7 +277,7 @@ def test_update_of_a_damaged_index_is_refused(folder):
 @pytest.mark.parametrize("wreck", ["file", "current", "generation", "manifest"])
 def test_rebuild_repairs_a_damaged_index(folder, wreck):
     if wreck == "file":
-        (home(folder) / "measures.faiss").write_bytes(b"")
+        (segment(folder) / "measures.faiss").write_bytes(b"")
     elif wreck == "current":
         (folder / CURRENT).write_bytes(b"\xff\x00nonsense")
     elif wreck == "generation":
@@ -311,7 +320,7 @@ def test_process_killed_at_any_instant_leaves_the_old_index_or_the_new_one(folde
 def test_update_after_a_kill_succeeds_and_leaves_no_rest(folder):
     start_update(folder, die_at=7).communicate(timeout=60)
     update(folder, [A], HashEmbedder())
-    assert sorted(p.name for p in folder.iterdir()) == [".lock", CURRENT, home(folder).name]
+    assert sorted(p.name for p in folder.iterdir()) == [".lock", CURRENT, CATALOGUE, home(folder).name]
 
 
 @pytest.mark.parametrize("limit", [1, 1000, 5000, 10_000])

@@ -13,7 +13,7 @@ TEXTS = ["建成零工驿站63家", "建成公园8座", "5G与AI新媒体", "驿
 @pytest.fixture(scope="module")
 def words(tmp_path_factory):
     folder = tmp_path_factory.mktemp("words") / "words"
-    build_words(folder, TEXTS)
+    build_words(folder, [(len(t), t) for t in TEXTS])
     return Words(folder)
 
 

@@ -1,0 +1,125 @@
+"""Files made ready for the catalogue: read, parsed and embedded; where there are many, by several processes."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.derive import embed
+from rag.embed import Embedder, StaticEmbedder, Vectors
+from rag.errors import LetterError
+from rag.letter import Letter
+from rag.parse import parse
+from rag.read import STDIN, Source, read_all
+from rag.segment import Halves
+
+_MANY, _CHUNK, _MOST = 100, 10, 8  # files that are worth processes; that one takes at once; processes at most
+
+Files = Mapping[str, tuple[str, list[str]]]  # by origin: SHA-256 of the file, ids of its letters
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to enter, or what was read already.
+
+    Attributes:
+        origin: the path of the file, resolved; or empty.
+        given: the path, or what was read.
+        pinned: whether it was added by hand.
+    """
+
+    origin: str
+    given: Path | Source
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file made ready.
+
+    Attributes:
+        sha256: of its bytes.
+        letters: each with the vectors of its measures and of its sentences.
+        unchanged: its bytes are known, so nothing was read.
+        failed: why it could not be read or parsed, or empty.
+    """
+
+    sha256: str = ""
+    letters: tuple[tuple[Letter, tuple[Vectors, Halves]], ...] = ()
+    unchanged: bool = False
+    failed: str = ""
+
+
+def prepare(item: Item, embedder: Embedder, known: Files) -> Prepared:
+    """Make a file ready; what is wrong with it is told in the result."""
+    try:
+        sha256 = _sha256(item.given)
+        if item.origin in known and known[item.origin][0] == sha256:
+            return Prepared(sha256, unchanged=True)
+        sources = [item.given] if isinstance(item.given, Source) else read_all(item.given)
+        letters = [parse(s) for s in sources]
+    except LetterError as error:
+        return Prepared(failed=str(error))
+    return Prepared(sha256, tuple((a, embed(a, embedder)) for a in letters))
+
+
+def prepare_all(items: Sequence[Item], embedder: Embedder, known: Files) -> Iterator[Prepared]:
+    """Make files ready, in order; many of them by as many processes as there are cores."""
+    cores = min(os.cpu_count() or 1, _MOST)
+    if len(items) < _MANY or cores < 2 or not isinstance(embedder, StaticEmbedder):
+        yield from (prepare(item, embedder, known) for item in items)
+        return
+    chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(cores, context, _begin, (str(embedder.folder), embedder.name, os.getpid()))
+    try:
+        running: deque[Future[list[Prepared]]] = deque()
+        for chunk in chunks:
+            mine = {item.origin: known[item.origin] for item in chunk if item.origin in known}
+            running.append(pool.submit(_work, chunk, mine))
+            if len(running) > 2 * cores:
+                yield from running.popleft().result()
+        while running:
+            yield from running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_model: list[Embedder] = []  # of a process that makes files ready
+
+
+def _begin(folder: str, name: str, parent: int) -> None:
+    """Set a process up: one thread, its own model; a stop is for the parent to handle, whose end ends this one too."""
+    os.environ["RAYON_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _model.append(StaticEmbedder(Path(folder), name))
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _work(items: Sequence[Item], known: Files) -> list[Prepared]:
+    return [prepare(item, _model[0], known) for item in items]
+
+
+def _sha256(given: Path | Source) -> str:
+    if isinstance(given, Source) or given == STDIN:
+        return ""
+    try:
+        with given.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise LetterError(f"{given} cannot be read ({error.strerror})", "a readable file") from error
