@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
+from rag.bulk import parse_all
 from rag.errors import LetterError, RagError
-from rag.index import Change, parse_all, update
+from rag.intake import ADDED, UPDATED
+from rag.keeper import Report
 from rag.letter import Letter
 from rag.live import Live
 from rag.read import SUFFIXES, letter_files
@@ -30,15 +32,26 @@ class RefusedError(RagError):
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Change:
+    """What was done to the collection: ids of letters that are new or newer, and of those that are no more."""
+
+    added: list[str]
+    removed: list[str]
+    generation: str
+    letters: int
+    measures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
     """What came in: the letters of the file, and what the index did."""
 
     letters: list[Letter]
     change: Change
 
 
-def add(live: Live, name: str, data: bytes, *, replace: bool = False) -> Arrival:
-    """Read a file of letters, keep it in ``RAG_SEEDS_DIR`` and bring the index up to date.
+def add(live: Live, name: str, data: bytes, *, replace: bool = False) -> Taken:
+    """Read a file of letters, keep it in ``RAG_SEEDS_DIR`` and take it into the collection.
 
     Args:
         live: whose settings and model are used.
@@ -61,40 +74,44 @@ def add(live: Live, name: str, data: bytes, *, replace: bool = False) -> Arrival
             raise ConflictError(f"there is a file {safe} already", "another name", "or set replace=true")
         _put(path, data)
         try:
-            change = rebuild(live, whole=False)
+            report = live.add([path])
+            if report.failed:
+                raise RefusedError(_without(report.failed[0], path.parent, safe))
         except BaseException:
             _put(path, before) if before is not None else path.unlink(missing_ok=True)
             raise
-    mine = [a for a in live.engine().index.letters if a.source == safe or a.source.startswith(f"{safe}/")]
-    return Arrival(mine, change)
+    index = live.engine().index
+    mine = dict.fromkeys(a.letter_id for a in report.arrivals)
+    mine |= dict.fromkeys(report.unchanged)
+    return Taken([index.letter(i) for i in mine], _change(report))
 
 
 def remove(live: Live, letter_id: str) -> Change:
-    """Remove a letter's file and bring the index up to date.
+    """Remove a letter, and its file where it has one of its own among the letters of the service.
 
     Raises:
         LetterError: there is no such letter.
-        ConflictError: it is not in a file of its own, or is the last one.
+        ConflictError: it is the last one.
     """
     with _writing:
         index = live.engine().index
         letter = index.letter(letter_id)
-        path = _file_of(live, letter)
         if len(index.letters) == 1:
             raise ConflictError("this is the last letter", "one that remains", "add another one first")
-        data = path.read_bytes()
-        path.unlink()
-        try:
-            return rebuild(live, whole=False)
-        except BaseException:
-            _put(path, data)
-            raise
+        report = live.remove([letter_id])
+        if path := _file_of(live, letter):
+            path.unlink(missing_ok=True)
+        return _change(report)
 
 
-def rebuild(live: Live, *, whole: bool = True) -> Change:
-    """Make the index hold exactly the letters of ``RAG_SEEDS_DIR``; ``whole``: take nothing over from the old one."""
-    letters = parse_all([live.settings.seeds_dir])
-    return update(live.settings.index_dir, letters, live.embedder, rebuild=whole)
+def rebuild(live: Live) -> Change:
+    """Build everything anew from the letters of ``RAG_SEEDS_DIR`` and those that were added by hand."""
+    return _change(live.rebuild())
+
+
+def _change(report: Report) -> Change:
+    added = [a.letter_id for a in report.arrivals if a.what in (ADDED, UPDATED)]
+    return Change(added, report.removed, report.generation, report.letters, report.measures)
 
 
 def safe_name(name: str) -> str:
@@ -130,18 +147,18 @@ def _check(name: str, data: bytes) -> None:
         try:
             parse_all([path])
         except LetterError as error:
-            raise RefusedError(str(error).replace(str(path), name).replace(scratch, "")) from error
+            raise RefusedError(_without(str(error), Path(scratch), name)) from error
 
 
-def _file_of(live: Live, letter: Letter) -> Path:
-    for path in letter_files([live.settings.seeds_dir]) if live.settings.seeds_dir.is_dir() else []:
-        if path.name == letter.source:
-            return path
-    raise ConflictError(
-        f"letter {letter.id!r} is not in a file of its own among the letters of the service",
-        "one that is",
-        "change the folder or the archive it is in",
-    )
+def _without(message: str, folder: Path, name: str) -> str:
+    """A message that names the file as its sender does, and no folder."""
+    return message.replace(str(folder / name), name).replace(str(folder), "")
+
+
+def _file_of(live: Live, letter: Letter) -> Path | None:
+    folder = live.settings.seeds_dir
+    found = letter_files([folder]) if folder.is_dir() else []
+    return next((path for path in found if path.name == letter.source), None)
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -174,12 +174,12 @@ class ArrivalModel(BaseModel):
 
 
 class ChangeModel(BaseModel):
-    """What a change of the index did: ids of letters."""
+    """What a change of the collection did."""
 
-    added: list[str]
-    kept: list[str]
-    removed: list[str]
+    added: list[str] = Field(description="ids of letters that are new or newer")
+    removed: list[str] = Field(description="ids of letters that are no more")
     generation: str
+    letters: int
     measures: int
 
 
