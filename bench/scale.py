@@ -23,8 +23,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RAG = Path(sys.executable).parent / "rag"
-FIRST = "青云石松柳白龙凤金银玉梅兰竹菊河江湖海山岭谷溪泉沙林桥关城平安宁永长新丰盛昌明清北南东西高上下大小双"
-SECOND = "州川阳阴原陵浦港湾塘坪坝口门台岗坡源泽泾渡津堡寨塔井田野树木花鹿马牛羊鹤雁鱼岩崖峰屏峡滩洲屿浔汀溆"
+FIRST = (
+    "青云石松柳白龙凤金银玉梅兰竹菊河江湖海山岭谷溪泉沙林桥关城平安宁永长新丰盛昌明清北南东西高上大小双百"
+    "千万福寿康泰和顺祥瑞嘉庆兴隆荣华富贵仁义礼智信德善美真光辉耀阳春夏秋冬雪雨露霜风雷电虹霞星辰日月天"
+)
+SECOND = (
+    "州川阴原陵浦港湾塘坪坝口门台岗坡源泽泾渡津堡寨塔井田野树木花鹿马牛羊鹤雁鱼岩崖峰屏峡滩洲屿浔汀溆涧"
+    "潭洼圩垸墩墟坳垭隘垌埠埭堰堤沟渠洞窑窟矿厂店铺集市镇村屯营驿站亭阁楼宫殿寺庙观庵坊巷里坛池苑园圃畔滨汇湄浃漖"
+)
 BODIES = (
     "民政局",
     "教育局",
@@ -78,11 +84,7 @@ NUMERALS = "一二三四五"
 
 def town(n: int) -> str:
     """The name of the n-th town."""
-    return (
-        FIRST[n % len(FIRST)]
-        + SECOND[n // len(FIRST) % len(SECOND)]
-        + "市县区"[n // len(FIRST) // len(SECOND)]
-    )
+    return FIRST[n % len(FIRST)] + SECOND[n // len(FIRST)] + "市"
 
 
 def write_letter(n: int) -> tuple[str, list[tuple[str, str]]]:

@@ -17,6 +17,17 @@ _NUMBER = re.compile(r"[一-鿿]{1,12}[〔\[(【](?:19|20)\d{2}[〕\])】]\s*第
 _SUBJECT = re.compile(r"《(关于[^《》]*(?:《[^《》]*》[^《》]*)*)》")
 _SUBJECT_PLAIN = re.compile(r"[“\"](关于[^”\"]+)[”\"]")
 _SALUTATION = re.compile(r"[^。,;!?《》]{2,60}:$")
+_PROPOSAL = re.compile(
+    r"第\s*\d{1,6}\s*号(?=\s*(?:提案|建议|议案))|(?<=提案)第\s*\d{1,6}\s*号|(?<=建议)第\s*\d{1,6}\s*号"
+)
+_CONTACT = re.compile(
+    r"(?:联系人|经办人|承办人)(?:(?:及|和|、)?(?:联系)?(?:电话|方式))?\s*:\s*([㐀-鿿·]{2,4}(?:\s*、\s*[㐀-鿿·]{2,4})*)"
+)
+_PHONE_WORD = re.compile(r"电话|手机|联系人|联系方式|经办人|承办人")
+_PHONE = re.compile(
+    r"(?<!\d)(?:(?:\(0\d{2,3}\)|0\d{2,3})[-— ]?)?[1-9]\d{6,7}(?:[-—转]\d{1,5})?(?!\d)|(?<!\d)1[3-9]\d{9}(?!\d)"
+)
+_DISCLOSURE = re.compile(r"(?:公开属性|公开方式|是否公开)\s*:\s*((?:主动|依申请|不予?|同意|部分)?公开|是|否)")
 _BODY = re.compile(
     r"(?:局|委|委员会|办|办公室|厅|部|院|政府|中心|处|署|会|公司|银行|支队|总队|大队|集团)(?:\([^)]*\))?$"
 )
@@ -53,6 +64,7 @@ def find_metadata(text: str, lines: Sequence[Span]) -> Metadata:
     meta = Metadata(signoff=len(text))
     _head(folded, lines, meta)
     _foot(folded, lines, meta)
+    _rest(folded, lines, meta)
     if "issuer" not in meta.spans and "title" in meta.spans:
         _issuer_from_title(folded, meta)
     return meta
@@ -79,6 +91,23 @@ def _head(folded: str, lines: Sequence[Span], meta: Metadata) -> None:
         meta.spans["title"] = Span(about[0].start, about[-1].end)
 
 
+def _rest(folded: str, lines: Sequence[Span], meta: Metadata) -> None:
+    """The number of the proposal, whom to call, and who may read the letter: from lines at its head and foot."""
+    head, foot = lines[:15], lines[-15:]
+    for line in head:
+        if found := _PROPOSAL.search(folded, line.start, line.end):
+            meta.spans.setdefault("proposal", Span(found.start(), found.end()))
+    for line in dict.fromkeys((*foot, *head)):
+        if line.end - line.start > 120:
+            continue
+        for name, pattern in (("contact", _CONTACT), ("disclosure", _DISCLOSURE)):
+            if found := pattern.search(folded, line.start, line.end):
+                meta.spans.setdefault(name, Span(found.start(1), found.end(1)))
+        said = _PHONE_WORD.search(folded, line.start, line.end)
+        if said and (found := _PHONE.search(folded, said.end(), line.end)):
+            meta.spans.setdefault("phone", Span(found.start(), found.end()))
+
+
 def _foot(folded: str, lines: Sequence[Span], meta: Metadata) -> None:
     """Walk up over what can be part of a sign-off, from the last line that is a date."""
     tail = range(max(0, len(lines) - 10), len(lines))
@@ -100,6 +129,11 @@ def _foot(folded: str, lines: Sequence[Span], meta: Metadata) -> None:
         i -= 1
     if {"date", "issuer"} & meta.spans.keys() and i < len(lines):
         meta.signoff = lines[i].start
+
+
+def is_date_line(folded: str) -> bool:
+    """Say whether a line is the date of a sign-off, with at most a name before it."""
+    return _date_line(folded) is not None
 
 
 def _date_line(line: str) -> re.Match[str] | None:

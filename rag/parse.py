@@ -1,9 +1,11 @@
 """Text to letter: numbering, measures, sentences, and who wrote to whom and when.
 
 A letter is read line by line. Lines of page furniture go; a line that opens with the next number of a numbering style
-(``一、`` ``(一)`` ``1.`` ``(1)`` ``①`` ``第一，`` ``一是``) opens a section or a measure. The outermost style of the letter makes
-its sections, the next style inside a section its measures; a letter with one style has measures only, and a letter
-with none has one measure a paragraph. Everything before is 前言, everything after 结尾.
+(``一、`` ``(一)`` ``1.`` ``(1)`` ``1)`` ``①`` ``第一，`` ``首先，`` ``建议一：`` ``关于…的建议`` ``一是``) opens a section or a measure, also
+where several follow one another on one line. The outermost style of the letter makes its sections, the next style inside a section
+its measures; a letter with one style has measures only, and a letter with none has one measure a paragraph. Everything before is
+前言, everything after 结尾; annexes behind the sign-off have measures of their own (``附件1/一``). Lines of head and foot that say
+whom to call or who may read the letter belong to 前言 and 结尾, but are no sentences: no answer comes from them unasked.
 """
 
 from __future__ import annotations
@@ -16,23 +18,18 @@ from pathlib import PurePath
 
 from rag.errors import LetterError
 from rag.letter import CLOSING, PREFACE, Letter, Measure, Span
-from rag.metadata import Metadata, find_metadata, signoff_start
+from rag.markers import INLINE, NUMERAL, STYLES, WORDS, label_of, marker
+from rag.metadata import Metadata, find_metadata, is_date_line, signoff_start
 from rag.read import Source
 from rag.text import fold
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 
-_NUMERAL = "一二三四五六七八九十百"
-# From the outermost to the innermost; 一是 only numbers measures where nothing else does.
-STYLES: dict[str, re.Pattern[str]] = {
-    "一、": re.compile(rf"([{_NUMERAL}]{{1,4}})[、.](?=\S)"),
-    "(一)": re.compile(rf"[(]\s*([{_NUMERAL}]{{1,4}})\s*[)][、.,]?"),
-    "1.": re.compile(r"(\d{1,2})(?:[.、](?!\d)|[.、](?=\d{4}年))"),
-    "(1)": re.compile(r"[(](\d{1,2})[)][、.,]?"),
-    "①": re.compile(r"([①-⑳])"),
-    "第一": re.compile(rf"第([{_NUMERAL}]{{1,3}})[,、:是]"),
-    "一是": re.compile(rf"([{_NUMERAL}]{{1,3}})是"),
-}
+_ANNEX = re.compile(rf"附件\s*([{NUMERAL}]{{1,3}}|\d{{1,2}})?\s*(?:[:.、]?\s*[^。]{{0,60}})?$")
+_PRIVATE = re.compile(
+    r"^[(【\[]?(?:联系人|联系电话|联系方式|联系单位|经办人|承办人|签发人|公开属性|公开方式|是否公开|(?:办公)?电话|手机|传真|电子邮箱|邮箱|邮编|抄送|抄报)"
+    r"(?:(?:及|和|、)?(?:联系)?(?:电话|方式))?\s*:"
+)
 _FURNITURE = re.compile(
     r"扫一扫|版权所有|ICP备|公网安备|网站标识码|网站地图|^[主承]办(?:单位)?\s*[::]|打印本页|关闭窗口|关闭本页|"
     r"^(?:[【\[]?(?:打印|关闭|分享|收藏|纠错)[】\]]?\s*)+$|^附件下载|隐私声明|^联系我们|^分享到|^字[体号]\s*[::\[]|^上一篇|^下一篇|^当前位置|^(?:浏览|阅读|访问)(?:次数|量)|^首页\s*[>》]|"
@@ -71,9 +68,15 @@ def parse(source: Source, letter_id: str | None = None) -> Letter:
     lines, furniture = _lines(text)
     if not lines:
         raise LetterError(f"{source.name} holds nothing but page furniture", "the text of a letter")
-    lines = _number(lines)
-    meta = find_metadata(text, [Span(x.start, x.end) for x in lines])
-    measures, headings = _measures(text, lines, meta)
+    body, annexes = _annexes(lines)
+    body = _number(list(_split_inline(body)))
+    meta = find_metadata(text, [Span(x.start, x.end) for x in body])
+    measures, headings = _measures(text, body, meta)
+    for label, inside in annexes:
+        more, above = _annex(text, label, inside)
+        measures += more
+        headings += above
+    measures = list(_unique(measures))
     stem = PurePath(source.name).stem
     letter = Letter(
         id=letter_id or stem,
@@ -156,40 +159,21 @@ def _number(lines: Sequence[_Line]) -> list[_Line]:
     """Mark the lines that open with a number that follows the last one of its style, or with the first."""
     last: dict[str, int] = {}
     marked: list[_Line] = []
+    asked = 0
     for line in lines:
-        style, label, value = _marker(line.seen)
+        style, label, value = marker(line.seen)
+        if style == "关于":
+            asked += 1
+            label, value = label_of(style, str(asked)), asked
+            last.setdefault(style, 0)
         if style and (value == 1 or value in range(last.get(style, 99) + 1, last.get(style, 99) + 4)):
             last[style] = value
             for inner in list(STYLES)[list(STYLES).index(style) + 1 :]:
-                last.pop(inner, None)
+                if inner not in WORDS or style in ("一、", "(一)"):
+                    last.pop(inner, None)
             line = _Line(line.start, line.end, line.seen, style, label)  # noqa: PLW2901 (the line, marked)
         marked.append(line)
     return marked
-
-
-def _marker(seen: str) -> tuple[str, str, int]:
-    for style, pattern in STYLES.items():
-        if match := pattern.match(seen):
-            return style, _label(style, match[1]), _value(match[1])
-    return "", "", 0
-
-
-def _label(style: str, number: str) -> str:
-    return {"一、": "{}", "(一)": "({})", "1.": "{}", "(1)": "({})", "①": "{}"}.get(
-        style, style.replace("一", "{}")
-    ).format(number)
-
-
-def _value(number: str) -> int:
-    if number.isdigit() and number.isascii():
-        return int(number)
-    if "①" <= number <= "⑳":
-        return ord(number) - ord("①") + 1
-    tens, found, units = number.rpartition("十")
-    digits = "零一二三四五六七八九"
-    if not found:
-        return digits.find(number)
-    return 10 * (digits.find(tens) if tens else 1) + (digits.find(units) if units else 0)
 
 
 def _measures(text: str, lines: Sequence[_Line], meta: Metadata) -> tuple[list[Measure], list[Span]]:
@@ -207,7 +191,58 @@ def _measures(text: str, lines: Sequence[_Line], meta: Metadata) -> tuple[list[M
         blocks += [("", f"第{n}段", [x], 0) for n, x in enumerate(lines[first:last], 1)]
     if last < len(lines):
         blocks.append(("", CLOSING, lines[last:], 0))
-    return list(_unique(_measure(text, *block) for block in blocks)), headings
+    return [_measure(text, *block) for block in blocks], headings
+
+
+def _annexes(lines: Sequence[_Line]) -> tuple[Sequence[_Line], list[tuple[str, Sequence[_Line]]]]:
+    """Split a letter from what is annexed behind its sign-off; each annex with its name."""
+    dated = next((i for i, x in enumerate(lines) if i and is_date_line(x.seen)), len(lines))
+    starts = [i for i in range(dated + 1, len(lines)) if _ANNEX.match(lines[i].seen)]
+    if not starts:
+        return lines, []
+    found: list[tuple[str, Sequence[_Line]]] = []
+    for n, (begin, end) in enumerate(itertools.pairwise([*starts, len(lines)]), 1):
+        number = _ANNEX.match(lines[begin].seen)
+        label = (number and number[1]) or (str(n) if len(starts) > 1 else "")
+        found.append((f"附件{label}", lines[begin:end]))
+    return lines[: starts[0]], found
+
+
+def _annex(text: str, label: str, lines: Sequence[_Line]) -> tuple[list[Measure], list[Span]]:
+    """Cut an annex as a letter of its own is cut; its first line is a heading."""
+    head, inside = lines[0], _number(list(_split_inline(lines[1:])))
+    headings = [Span(head.start, head.end)]
+    outer = _outermost(inside)
+    first = next((i for i, x in enumerate(inside) if x.style == outer), 0) if outer else 0
+    blocks: list[_Block] = [("", "前言", inside[:first], 0)] if first else []
+    if outer:
+        blocks += _numbered(text, inside[first:], outer, headings)
+    else:
+        blocks += [("", f"第{n}段", [x], 0) for n, x in enumerate(inside, 1)]
+    name = text[head.start : head.end]
+    measures = [
+        _measure(text, section or name, f"{label}/{path}", x, body) for section, path, x, body in blocks
+    ]
+    return measures, headings
+
+
+def _split_inline(lines: Iterable[_Line]) -> Iterator[_Line]:
+    """Split lines on which several numbers of one style follow one another, each behind the end of a sentence."""
+    for line in lines:
+        cuts = [m.end() for m in INLINE.finditer(line.seen)]
+        styles = [marker(line.seen[c:])[0] for c in cuts]
+        style = next((s for s in styles if s), "")
+        first = marker(line.seen)
+        values = [marker(line.seen[c:])[2] for c, s in zip(cuts, styles, strict=True) if s == style]
+        chosen = [c for c, s in zip(cuts, styles, strict=True) if s == style]
+        run = [first[2], *values] if first[0] == style else values
+        if style and len(run) > 1 and run == list(range(1, len(run) + 1)):
+            bounds = [0, *(c for c in chosen if c), len(line.seen)]
+            for begin, end in itertools.pairwise(bounds):
+                seen = line.seen[begin:end].rstrip()
+                yield _Line(line.start + begin, line.start + begin + len(seen), seen)
+        else:
+            yield line
 
 
 def _outside(furniture: Iterable[Span], measures: Sequence[Measure]) -> Iterator[Span]:
@@ -220,12 +255,17 @@ def _outside(furniture: Iterable[Span], measures: Sequence[Measure]) -> Iterator
 _Block = tuple[str, str, Sequence[_Line], int]
 
 
-def _outermost(lines: Iterable[_Line]) -> str:
+def _outermost(lines: Sequence[_Line]) -> str:
     counts = dict.fromkeys(STYLES, 0)
     for line in lines:
         if line.style:
             counts[line.style] += 1
-    return next((style for style, n in counts.items() if n > 1), "")
+    found = next((style for style, n in counts.items() if n > 1), "")
+    styles = [x.style for x in lines]
+    for style in WORDS if found not in ("", "一、") else ():
+        if counts[style] > 1 and styles.index(style) < styles.index(found):
+            return style  # counted in words or not at all, with numbers inside
+    return found
 
 
 def _numbered(text: str, lines: Sequence[_Line], outer: str, headings: list[Span]) -> Iterator[_Block]:
@@ -239,7 +279,11 @@ def _numbered(text: str, lines: Sequence[_Line], outer: str, headings: list[Span
             continue
         name = text[section.start : section.end]
         cuts = [i for i, x in enumerate(inside) if x.style == inner] + [len(inside)]
-        if cuts[0] or len(name) > 2 * _HEADING_LIMIT:
+        if (
+            cuts[0]
+            or len(name) > 2 * _HEADING_LIMIT
+            or len(list(sentences(text, section.start, section.end))) > 1
+        ):
             opening = lines[begin : begin + 1 + cuts[0]]
             yield "", section.label, opening, _heading_end(text, opening)
             name = text[section.start : _heading_end(text, opening) or section.end].strip()
@@ -253,7 +297,8 @@ def _numbered(text: str, lines: Sequence[_Line], outer: str, headings: list[Span
 def _inner(lines: Sequence[_Line], outer: str) -> str:
     """The style that numbers the measures of a section: the outermost one in it that is no 一是."""
     order = list(STYLES)
-    styles = [s for s in order[order.index(outer) + 1 :] if s != "一是"]
+    later = order if outer in WORDS else order[order.index(outer) + 1 :]
+    styles = [s for s in later if s not in ("一是", "首先", outer)]
     return next((s for s in styles if sum(x.style == s for x in lines) > 1), "") or next(
         (s for s in styles[:1] if any(x.style == s for x in lines)), ""
     )
@@ -275,7 +320,8 @@ def _heading_end(text: str, lines: Sequence[_Line]) -> int:
 def _measure(text: str, section: str, path: str, lines: Sequence[_Line], body: int) -> Measure:
     start, end = lines[0].start, lines[-1].end
     body = max(body, start)
-    found = tuple(s for x in lines for s in sentences(text, max(x.start, body), x.end))
+    open_to_all = [x for x in lines if not (path in (PREFACE, CLOSING) and _PRIVATE.match(x.seen))]
+    found = tuple(s for x in open_to_all for s in sentences(text, max(x.start, body), x.end))
     return Measure(path, section, text[start:body].strip(), start, end, body, found)
 
 
@@ -300,7 +346,7 @@ def _after_opening(lines: Sequence[_Line], meta: Metadata) -> int:
 
 def _closing(lines: Sequence[_Line], first: int, meta: Metadata) -> int:
     """The first line of the closing: after the last number, a line like 下一步…, 感谢…; else the sign-off."""
-    numbered = max((i for i, x in enumerate(lines) if x.style and x.style != "一是"), default=first)
+    numbered = max((i for i, x in enumerate(lines) if x.style and x.style != "一是"), default=first - 1)
     sign = next((i for i, x in enumerate(lines) if x.start >= signoff_start(meta)), len(lines))
     at = max(sign, numbered + 1)
     for i in range(max(numbered, first) + 1, sign):

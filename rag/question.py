@@ -111,7 +111,17 @@ _META = {
     "subject": re.compile(
         r"(?:答复|回复|回应|针对)的?(?:是)?(?:什么|哪[个份件项]|哪一[个份件项])(?:提案|建议)|(?:提案|建议)(?:的)?(?:题目|标题|名称|叫什么|名字|全称|是什么|主题|案由)|subject of"
     ),
+    "proposal": re.compile(
+        r"(?:提案|建议)的?(?:编号|号码|案号|案由号)|第?(?:几|多少)号(?:提案|建议)|(?:提案|建议)是?第?(?:几|多少)号|proposal number|number of the proposal"
+    ),
     "number": re.compile(r"文号|发文字号|编号是"),
+    "contact": re.compile(r"联系人(?!次|数)|找谁联系|(?:跟|和|与)谁联系|contact person|whom? to contact"),
+    "phone": re.compile(
+        r"联系(?:电话|方式|号码)|(?:承办|经办|答复|回复)(?:单位|部门|人)?的?电话|(?:怎么|如何)联系(?:你们|答复|承办|经办|该局|贵局)|contact (?:number|phone)"
+    ),
+    "disclosure": re.compile(
+        r"公开属性|(?:答复|复函|信|函)[^,。?]{0,6}(?:是否|能否|可否)(?:主动|对外)?公开|disclosure"
+    ),
 }
 
 

@@ -28,6 +28,7 @@ def test_field_is_a_slice_of_the_letter(letters):
         "subject": "关于构建居家社区养老服务体系的提案",
         "issuer": "海洲市民政局",
         "date": "二〇二五年三月十八日",
+        "proposal": "第207号",
     }
 
 
