@@ -13,7 +13,7 @@ The flow, one way; a module imports only what stands before it::
     engine    all of that as plain functions; what the terminal uses
     retrieve  the same hits as a LangChain retriever
     chain     the whole flow as one LangChain Runnable
-    cli, api, evaluate, train, train_reader
+    cli, api (with web/), mcp, evaluate, train, train_reader
 
 >>> from rag import Engine                                  # doctest: +SKIP
 >>> Engine.open().ask("…").short_answer                     # doctest: +SKIP

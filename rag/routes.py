@@ -23,7 +23,7 @@ from rag.summary import letter_detail, letter_summary
 _bearer = HTTPBearer(auto_error=False, description="a key of rag key new")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 LetterId = Annotated[str, Path(description="id of a letter", examples=["wuhan-hrss-2025-07-31"])]
-_EVENTS = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+_EVENTS = {"content": {"text/event-stream": {"example": 'event: status\ndata: {"state": "reading"}\n\n'}}}
 _UPLOAD = {
     "requestBody": {
         "required": True,

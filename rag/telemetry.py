@@ -17,6 +17,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag.engine import Answer
@@ -121,6 +122,8 @@ class Telemetry:
         with self.metrics.running.track_inprogress():
             try:
                 await self.app(scope, receive, sending)
+            except ClientDisconnect:
+                pass  # nobody is there to be told
             except Exception as error:
                 self._unexpected(error, request_id)
                 if not status:

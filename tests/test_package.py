@@ -18,7 +18,8 @@ from rag.text import fold
 
 WINDOW = 12
 MODULES = sorted((ROOT / "rag").glob("*.py"))
-SHIPPED = [*MODULES, *sorted((ROOT / "rag" / "data").iterdir()), *sorted((ROOT / "prompts").iterdir())]
+WEB = sorted((ROOT / "rag" / "web").iterdir())
+SHIPPED = [*MODULES, *WEB, *sorted((ROOT / "rag" / "data").iterdir()), *sorted((ROOT / "prompts").iterdir())]
 BLOCK = re.compile(r"^```console\n\$ (make ask [^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 JSON = re.compile(r"^```json\n(\{.*?^\})\n```$", re.MULTILINE | re.DOTALL)
 REFUSAL = re.compile(r'^\$ \.venv/bin/rag ask "([^"\n]+)"\n([^`]+)```$', re.MULTILINE)
@@ -69,7 +70,7 @@ def test_package_data_names_every_folder_that_is_shipped():
     patterns = project["tool"]["setuptools"]["package-data"]["rag"]
     for path in (ROOT / "rag").rglob("*"):
         place = path.relative_to(ROOT / "rag")
-        if path.is_file() and place.parts[0] in {"models", "data"}:
+        if path.is_file() and place.parts[0] in {"models", "data", "web"}:
             assert any(place.match(p) and len(place.parts) == p.count("/") + 1 for p in patterns)
 
 
