@@ -14,7 +14,7 @@ from itertools import pairwise
 from rag.facts import Amount, Facts
 
 _SEPARATOR = re.compile(
-    r"[、,;:。!?\n]|和(?!谐|睦)|与(?!会)|(?<!以)及(?!以)|以及|另有|另外|(?:(?<!公)里|中)(?=\d|有\d|已有)"
+    r"[、,;:。!?\n]|和(?!谐|睦)|与(?!会)|(?<!以)及(?!以)|以及|另有|另外|(?<=[㐀-鿿])(?=(?:已|其中)[^,;。、]{0,8}\d)|(?:(?<!公)里|中)(?=\d|有\d|已有)"
 )
 _EMPTY = frozenset("的了和与及等为是在有对于将被把由从到至其共已还也并都就可会要这那个们个之而且按向给每各")
 
@@ -60,7 +60,7 @@ def _around(told: str, marks: Sequence[tuple[int, int]], amounts: Sequence[Amoun
     ]
     found = [_NOTHING] * len(marks)
     for n, (start, end, held) in enumerate(pieces):
-        far = frozenset(_far(told, pieces, n, everywhere=not amounts)) if held else frozenset()
+        far = frozenset(_far(told, pieces, n)) if held else frozenset()
         for place, i in enumerate(held):
             left = marks[held[place - 1]][1] if place else start
             right = marks[held[place + 1]][0] if place + 1 < len(held) else end
@@ -95,8 +95,8 @@ def _listed(told: str, pieces: Sequence[tuple[int, int, list[int]]], n: int) -> 
     return found
 
 
-def _far(told: str, pieces: Sequence[tuple[int, int, list[int]]], n: int, *, everywhere: bool) -> set[str]:
-    """The words of the pieces without marks before this one, and of those behind it in its own clause, or everywhere."""
+def _far(told: str, pieces: Sequence[tuple[int, int, list[int]]], n: int) -> set[str]:
+    """The words of the pieces without marks before this one, and of those behind it in its own clause."""
     found: set[str] = set()
     at = n - 1
     while at >= 0 and not pieces[at][2]:
@@ -106,7 +106,7 @@ def _far(told: str, pieces: Sequence[tuple[int, int, list[int]]], n: int, *, eve
     while (
         at + 1 < len(pieces)
         and not pieces[at + 1][2]
-        and (everywhere or told[pieces[at][1] - 1] not in ",;:。")
+        and told[pieces[at][1] - 1] not in ",;:。"
     ):
         at += 1
         found |= tokens(told[pieces[at][0] : pieces[at][1]])
@@ -145,7 +145,7 @@ def _items(before: str, count: int) -> list[str]:
 def tokens(text: str) -> set[str]:
     """Return what a text speaks of: its Han characters and their pairs without the empty words, and Latin words."""
     found: set[str] = set()
-    for run in re.findall(r"[㐀-鿿]+|[a-z]+|\d+(?:\.\d+)?", text):
+    for run in re.findall(r"[㐀-鿿]+|[a-z]+|\d+(?:\.\d+)?", text.replace("同比", " ")):
         if run[0] < "㐀":
             found.add(run)
             continue
@@ -165,7 +165,7 @@ def mass(words: set[str] | frozenset[str]) -> float:
 
 
 def likeness(own: Around, there: Around, but: Around | None = None) -> float:
-    """How much the words around two amounts have in common; ``but``: only what is not around a third."""
+    """Return how much the words around two amounts have in common; ``but``: only what is not around a third."""
     near, far = there.near, there.far
     if but is not None:
         near, far = near - but.near - but.far, far - but.far - but.near

@@ -34,7 +34,7 @@ _WAS = re.compile("[由从原]|之前|以前|过去|此前|先前|当初|曾")
 _NOW = re.compile("现在|目前|如今|现[为有]|已|[到至]了?$|只[要需用]|[升降缩增]为")
 # Chosen on the sets in bench/verify that tune the checks: the least share of words in common; how much more another source
 # may have; how much more the words of another amount may speak, in the same sentence, in another, of another unit.
-_SUPPORT, _OTHER, _RIVAL, _REMOTE, _APART, _LITTLE = 0.3, 0.25, 1.0, 4.0, 3.0, 2.0
+_SUPPORT, _OTHER, _RIVAL, _NAMED, _REMOTE, _APART, _LITTLE = 0.3, 0.25, 1.0, 3.0, 4.0, 3.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class _Check:
                 if other == name or not here or name in other or self._listed(name, other):
                     continue
                 mine = max(likeness(own, words, there) for words in here)
-                if max(likeness(own, there, words) for words in here) > mine + _RIVAL:
+                if max(likeness(own, there, words) for words in here) > mine + _NAMED:
                     self.faults.append(f"“{name}” belongs elsewhere")
 
     def _listed(self, one: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 _CLAUSE = re.compile(r"[^,;:。!?\n]+")
 _PLANNED = re.compile(
-    r"(?<![”》度造养项])(?<![三五]年)计划(?!的|总|任务|单列|”|》|,|生育|年度)|预计|力争|争取(?=到?20|到?今|到?明|到?年|在|尽|早日|实现|完成|全|将|用|于|覆盖)|(?<![草虚])拟(?!定了)|打算|准备(?!好|金)|有望|预期|确保(?!了)|"
+    r"计划(?=[在于新再将对到有投建开完增实争启推改扩])|(?<![”》度造养项])(?<![三五]年)计划(?!的|总|任务|单列|”|》|,|生育|年度)|预计|力争|争取(?=到?20|到?今|到?明|到?年|在|尽|早日|实现|完成|全|将|用|于|覆盖)|(?<![草虚])拟(?!定了)|打算|准备(?!好|金)|有望|预期|确保(?!了)|"
     r"目标(?:是|为|到)|下阶段|下一步|还要|还将|即将|将(?=于|在|会|继续|对|建|新|再|开|完|实现|启动|进一步|推|加|全面|全部|全力|持续|达|陆续|逐步|不|取消|举办|增|扩|组织|提供|培|发|探|落|制|投|出|按|改|覆盖|为|使|让|着力|积极|认真|结合|统筹|充分|重点|安排)|"
     r"到20\d\d年[^,。;]{0,12}(?:要|达|将|实现|完成)|明年"
 )
@@ -121,7 +121,7 @@ def disagreement(
     """
     if not source:
         return ""
-    if fault := _denial(said, source, () if sure else whole):
+    if fault := _denial(said, source, whole, sure):
         return fault
     if fault := _status(said, following, source, whole, sure):
         return fault
@@ -137,6 +137,7 @@ def _status(
     wrong = (
         _dropped(said, source, whole)
         or _plan_told_as_done(said, following, source)
+        or _said_already(said, whole)
         or _work_told_as_done(said, source, whole)
         or _told_as_plan(said, source, whole, sure)
     )
@@ -163,6 +164,15 @@ def _plan_told_as_done(said: Stance, following: Stance | None, source: Sequence[
     return _finished(said) or not (later or _is_size(said.text) or said.under_way or said.denied)
 
 
+def _said_already(said: Stance, whole: Sequence[Stance]) -> bool:
+    """Whether what is told as 已… stands in clauses of plans alone."""
+    for words in re.findall("已(?:经)?([㐀-鿿]{2})", said.text):
+        holding = [s for s in whole if words in s.text]
+        if holding and all((s.planned or s.under_way) and not s.done for s in holding):
+            return True
+    return False
+
+
 def _work_told_as_done(said: Stance, source: Sequence[Stance], whole: Sequence[Stance]) -> bool:
     if said.under_way:
         return not any(s.under_way or s.planned for s in (*source, *whole))
@@ -182,9 +192,9 @@ def _is_size(clause: str) -> bool:
     return bool(re.search("总投资|概算|面积|占地|全长|工期|总投", clause))
 
 
-def _denial(said: Stance, source: Sequence[Stance], whole: Sequence[Stance]) -> str:
+def _denial(said: Stance, source: Sequence[Stance], whole: Sequence[Stance], sure: bool) -> str:
     """A denial must stand on one; what is denied must not be told as true."""
-    if said.denied and not any(s.denied for s in source) and not _alike(said, whole):
+    if said.denied and not any(s.denied for s in source) and not (not sure and _alike(said, whole)):
         if any("免" in s.text for s in source) and re.search("不用|不收|无需|不需|不必|无须", said.text):
             return ""
         waiting = (
@@ -192,7 +202,7 @@ def _denial(said: Stance, source: Sequence[Stance], whole: Sequence[Stance]) -> 
             and not said.planned
             and not re.search("(?:未|没有?)(?:计划|打算|准备|拟|将)", said.text)
         )
-        if not (waiting and any(s.planned or s.under_way for s in source)):
+        if not (waiting and _ahead(said, source, whole, sure)):
             return "negation"
     for clause in source:
         for words in clause.denied:
@@ -200,6 +210,14 @@ def _denial(said: Stance, source: Sequence[Stance], whole: Sequence[Stance]) -> 
             if len(focus) == 2 and focus in said.text and not any(focus in d for d in said.denied):
                 return "negation"
     return ""
+
+
+def _ahead(said: Stance, source: Sequence[Stance], whole: Sequence[Stance], sure: bool) -> bool:
+    """Whether what is told as not yet done is planned or under way."""
+    holding = [s for s in whole if any(len(d) > 1 and d[:2] in s.text for d in said.denied)]
+    if sure or not holding:
+        return any(s.planned or s.under_way for s in source)
+    return all(s.planned or s.under_way for s in holding)
 
 
 def _alike(said: Stance, whole: Sequence[Stance]) -> bool:
