@@ -103,11 +103,7 @@ def _far(told: str, pieces: Sequence[tuple[int, int, list[int]]], n: int) -> set
         found |= tokens(told[pieces[at][0] : pieces[at][1]])
         at -= 1
     at = n
-    while (
-        at + 1 < len(pieces)
-        and not pieces[at + 1][2]
-        and told[pieces[at][1] - 1] not in ",;:。"
-    ):
+    while at + 1 < len(pieces) and not pieces[at + 1][2] and told[pieces[at][1] - 1] not in ",;:。":
         at += 1
         found |= tokens(told[pieces[at][0] : pieces[at][1]])
     return found

@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
+from typing import Any
+from weakref import WeakKeyDictionary
 
+from rag.assistant import Assistant, History
+from rag.compose import Event
 from rag.engine import Answer, Engine
 from rag.errors import QuestionError
+from rag.llm import open_model
 from rag.question import understand
+from rag.settings import Settings
+
+_assistants: WeakKeyDictionary[Engine, Assistant] = WeakKeyDictionary()
 
 
-def answer(engine: Engine, question: str, letter_id: str | None = None, k: int | None = None) -> Answer:
-    """Answer a question, or refuse.
+@lru_cache(maxsize=4)
+def _model(settings: Settings) -> Any:
+    return open_model(settings)
+
+
+def assistant(engine: Engine) -> Assistant:
+    """Return who answers over an engine, with the configured LLM if there is one; it is kept as long as the engine.
 
     Raises:
-        QuestionError: empty or too long.
+        ModelError: a model that cannot be opened.
+        PromptError: a prompt that cannot be used.
+    """
+    if engine not in _assistants:
+        _assistants[engine] = Assistant(engine, _model(engine.settings))
+    return _assistants[engine]
+
+
+def answer(
+    engine: Engine, question: str, letter_id: str | None = None, k: int | None = None, history: History = ()
+) -> Answer:
+    """Answer a question that may lean on the messages before it, or refuse.
+
+    Raises:
+        QuestionError: empty, too long, or a history that is none.
         LetterError: there is no such letter.
     """
-    return engine.ask(question, letter_id=letter_id, k=k)
+    return assistant(engine).ask(question, history=history, letter_id=letter_id, k=k)
+
+
+def stream(
+    engine: Engine, question: str, letter_id: str | None = None, k: int | None = None, history: History = ()
+) -> AsyncIterator[Event]:
+    """Yield what there is to show of an answer as it comes; it ends with whoever listens."""
+    return assistant(engine).astream(question, history=history, letter_id=letter_id, k=k)
 
 
 def check(engine: Engine, question: str, letter_id: str | None = None) -> None:
@@ -26,13 +61,14 @@ def check(engine: Engine, question: str, letter_id: str | None = None) -> None:
         engine.index.letter(letter_id)
 
 
-def question_of(messages: Sequence[tuple[str, str]]) -> str:
-    """The question in a conversation of roles and texts: what its user said last.
+def question_of(messages: Sequence[tuple[str, str]]) -> tuple[str, History]:
+    """The question in a conversation of roles and texts: what its user said last, and what was said before it.
 
     Raises:
         QuestionError: nobody asked anything.
     """
-    for role, text in reversed(messages):
-        if role == "user":
-            return text
-    raise QuestionError("no message is of the role user", "a question in the last one")
+    last = max((i for i, (role, _) in enumerate(messages) if role == "user"), default=-1)
+    if last < 0:
+        raise QuestionError("no message is of the role user", "a question in the last one")
+    before = [{"role": r, "content": t} for r, t in messages[:last] if r in ("user", "assistant")]
+    return messages[last][1], before

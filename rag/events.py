@@ -1,14 +1,15 @@
 """An answer as server-sent events: ``status``, ``citations``, ``sentence``, ``answer``, ``done``; or ``error``.
 
-Citations come before any text, so that nothing is said before its proof.
+Citations come before the text that rests on them, so that nothing is said before its proof.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from rag.compose import Event
 from rag.engine import Answer
 from rag.errors import RagError
 from rag.problems import body, told
@@ -21,23 +22,20 @@ def event(name: str, data: dict[str, Any]) -> str:
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-async def answer_events(ask: Callable[[], Awaitable[Answer]]) -> AsyncIterator[str]:
-    """The events of one answer, the first before it is known; an error in between is an event too."""
+async def answer_events(made: AsyncIterator[Event], count: Callable[[Answer], Answer]) -> AsyncIterator[str]:
+    """The events of one answer, the first before anything is known; an error in between is an event too.
+
+    Args:
+        made: what there is to show, as it comes; the last holds the whole answer.
+        count: told the answer.
+    """
     yield event("status", {"state": "reading"})
     try:
-        answer = await ask()
+        async for part in made:
+            if part.answer is not None:
+                state = "refused" if count(part.answer).refused else "answered"
+                yield event("status", {"state": state})
+            yield event(part.kind, part.data)
     except RagError as error:
         yield event("error", body(*told(error)))
-    else:
-        for part in _parts(answer):
-            yield part
     yield event("done", {})
-
-
-def _parts(answer: Answer) -> Iterator[str]:
-    whole = answer.as_dict()
-    yield event("status", {"state": "refused" if answer.refused else "answered"})
-    yield event("citations", {"citations": whole["citations"]})
-    for sentence in answer.answer.split("\n"):
-        yield event("sentence", {"text": sentence})
-    yield event("answer", whole)

@@ -85,14 +85,18 @@ def _add_asking(app: FastAPI, service: Service) -> None:
     )
     async def chat(body: schemas.ChatRequest, request: Request) -> Response:
         request.state.question = body.question
+        history = [m.model_dump() for m in body.history]
 
         def answer() -> Any:
-            return count(asking.answer(live.engine(), body.question, body.letter_id, body.k))
+            return count(asking.answer(live.engine(), body.question, body.letter_id, body.k, history))
 
         if body.stream:
-            await work.run(request, lambda: asking.check(live.engine(), body.question, body.letter_id))
-            events = answer_events(lambda: work.run(request, answer))
-            return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
+            engine = await work.run(request, live.engine)
+            asking.check(engine, body.question, body.letter_id)
+            made = asking.stream(engine, body.question, body.letter_id, body.k, history)
+            return StreamingResponse(
+                answer_events(made, count), media_type="text/event-stream", headers=HEADERS
+            )
         return JSONResponse((await work.run(request, answer)).as_dict())
 
     @app.get(
@@ -238,10 +242,14 @@ def _add_openai(app: FastAPI, service: Service) -> None:
         summary="Answer the last message of a conversation, by OpenAI's protocol",
     )
     async def complete(body: openai_protocol.CompletionRequest, request: Request) -> Response:
-        asked = asking.question_of([(m.role, m.text) for m in body.messages])
+        asked, history = asking.question_of([(m.role, m.text) for m in body.messages])
         request.state.question = asked
         base = str(request.base_url).rstrip("/")
-        answer = await work.run(request, lambda: count(asking.answer(live.engine(), asked, body.letter_id)))
+
+        def ask() -> Any:
+            return count(asking.answer(live.engine(), asked, body.letter_id, history=history))
+
+        answer = await work.run(request, ask)
         if body.stream:
             usage = bool(body.stream_options and body.stream_options.include_usage)
             chunks = openai_protocol.chunks(answer, asked, base, usage=usage)

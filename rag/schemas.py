@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 EXAMPLE = "零工驿站建了多少家?"
+
+
+class Turn(BaseModel):
+    """A message of a conversation."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    role: Literal["user", "assistant"]
+    content: str
 
 
 class ChatRequest(BaseModel):
@@ -19,6 +28,7 @@ class ChatRequest(BaseModel):
     question: str = Field(description="what a person asks; Chinese or English")
     letter_id: str | None = Field(None, description="answer from this letter only")
     k: int | None = Field(None, ge=1, le=50, description="measures to look at")
+    history: list[Turn] = Field([], max_length=100, description="what was said before, oldest first")
     stream: bool = Field(False, description="answer as server-sent events")
 
 

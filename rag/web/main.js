@@ -11,6 +11,8 @@ const THEMES = ["auto", "light", "dark"];
 let scope = null; // the letter that alone is asked, or null
 let running = null; // what stops the answer that is on its way
 let turns = 0;
+const talk = []; // what was asked and answered, for questions that lean on it
+const REMEMBERED = 12; // messages
 
 const act = {
   ask: (question, letterId) => ask(question, letterId),
@@ -36,8 +38,10 @@ async function ask(question, letterId = scope?.letter_id) {
   turns += 1;
   const turn = newTurn(question, act);
   try {
-    for await (const [name, data] of stream(question, letterId, mine.signal)) {
-      if (name === "answer") turn.show(data, letterId);
+    for await (const [name, data] of stream(question, letterId, talk.slice(-REMEMBERED), mine.signal)) {
+      if (name !== "answer") continue;
+      turn.show(data, letterId);
+      talk.push({ role: "user", content: question }, { role: "assistant", content: data.answer });
     }
   } catch (problem) {
     if (problem.name === "AbortError") turn.drop();

@@ -58,12 +58,12 @@ export const remove = async (path) => (await call(path, { method: "DELETE" })).j
 export const letterPath = (id) => `/letters/${encodeURIComponent(id)}`;
 
 /** Ask; yields [event, data] as they come. */
-export async function* ask(question, letterId, signal) {
+export async function* ask(question, letterId, history, signal) {
   const response = await call("/chat", {
     method: "POST",
     signal,
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ question, stream: true, ...(letterId && { letter_id: letterId }) }),
+    body: JSON.stringify({ question, history, stream: true, ...(letterId && { letter_id: letterId }) }),
   });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
