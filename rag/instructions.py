@@ -53,7 +53,9 @@ def _first(line: str) -> int:
     """Where a line first speaks to a machine, −1 if it does not; blanks and unseen characters between its own do not hide it."""
     kept = [i for i, c in enumerate(line) if not c.isspace() and unicodedata.category(c) != "Cf"]
     found = [match.start()] if (match := _SPEAKS_TO_A_MACHINE.search(line)) else []
-    if len(kept) < len(line.rstrip()) and (match := _SPEAKS_TO_A_MACHINE.search("".join(line[i] for i in kept))):
+    if len(kept) < len(line.rstrip()) and (
+        match := _SPEAKS_TO_A_MACHINE.search("".join(line[i] for i in kept))
+    ):
         found.append(kept[match.start()])
     return min(found, default=-1)
 

@@ -39,8 +39,13 @@ def test_text_that_stands_is_given_with_the_sentences_of_the_letter(engine):
 
 
 def test_marks_count_the_sentences_cited_and_not_the_sources_shown(engine):
-    answer, _ = ask(engine, "综合体有86张护理床位。[1]海洲市建成社区养老服务站412个。[1]综合体建筑面积4100平方米。[1]")
-    assert answer.answer == "综合体有86张护理床位。[1]海洲市建成社区养老服务站412个。[2]综合体建筑面积4100平方米。[1]"
+    answer, _ = ask(
+        engine, "综合体有86张护理床位。[1]海洲市建成社区养老服务站412个。[1]综合体建筑面积4100平方米。[1]"
+    )
+    assert (
+        answer.answer
+        == "综合体有86张护理床位。[1]海洲市建成社区养老服务站412个。[2]综合体建筑面积4100平方米。[1]"
+    )
     assert [c.n for c in answer.citations] == [1, 2]
 
 
@@ -61,7 +66,18 @@ def test_second_wrong_text_leaves_the_extractive_answer(engine):
 
 @pytest.mark.parametrize(
     "reply",
-    ["", "   ", "无法回答", "没有编号的一句话。", "胡言乱语", "<think>想不完", "[1]", "。。。[1]", "86", "[1]" * 500],
+    [
+        "",
+        "   ",
+        "无法回答",
+        "没有编号的一句话。",
+        "胡言乱语",
+        "<think>想不完",
+        "[1]",
+        "。。。[1]",
+        "86",
+        "[1]" * 500,
+    ],
 )
 def test_text_of_no_use_leaves_the_extractive_answer(engine, reply):
     answer, _ = ask(engine, reply)
@@ -107,7 +123,11 @@ def test_nothing_is_shown_before_it_has_been_checked(engine):
 def test_wrong_first_sentence_is_never_shown(engine):
     events = list(Assistant(engine, writing(WRONG, WRONG)).stream(ASKED))
     assert shown(events) == []
-    assert [e.data.get("state") for e in events if e.kind == "status"] == ["writing", "repairing", "extractive"]
+    assert [e.data.get("state") for e in events if e.kind == "status"] == [
+        "writing",
+        "repairing",
+        "extractive",
+    ]
     assert events[-1].answer.reason == "unverified"
 
 
@@ -177,7 +197,9 @@ def test_summary_in_prose(engine):
 
 
 def test_summary_that_does_not_stand_is_given_in_the_letters_words(engine):
-    answer, _ = ask(engine, "临溪县组建了3个医共体。[1]", question="这封信讲了哪些措施?", letter_id="linxi-health")
+    answer, _ = ask(
+        engine, "临溪县组建了3个医共体。[1]", question="这封信讲了哪些措施?", letter_id="linxi-health"
+    )
     assert answer.reason == "unverified"
     assert answer.answer.splitlines()[0] == "1.深化紧密型医共体建设。[1]"
 

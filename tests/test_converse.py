@@ -36,7 +36,13 @@ def test_follow_up_of_nothing_cannot_be(question):
 
 @pytest.mark.parametrize(
     "question",
-    ["零工驿站建了多少家?", "这封信是哪天写的?", "对残疾人有哪些帮扶措施?", "松禾技师学院新校区总投资多少?", "How many stations?"],
+    [
+        "零工驿站建了多少家?",
+        "这封信是哪天写的?",
+        "对残疾人有哪些帮扶措施?",
+        "松禾技师学院新校区总投资多少?",
+        "How many stations?",
+    ],
 )
 def test_whole_question_is_left_alone(question):
     assert not is_follow_up(question)
@@ -65,9 +71,18 @@ def test_what_a_model_rewrote_must_be_made_of_what_was_said():
 
 
 def test_history_is_read_as_chat_services_know_it():
-    history = [{"role": "user", "content": " 一 "}, {"role": "assistant", "content": "二"}, {"role": "user", "content": ""}]
+    history = [
+        {"role": "user", "content": " 一 "},
+        {"role": "assistant", "content": "二"},
+        {"role": "user", "content": ""},
+    ]
     assert questions_of(history) == ["一"]
-    for wrong in ({"role": "user"}, {"content": "x"}, {"role": "tool", "content": "x"}, {"role": "user", "content": 1}):
+    for wrong in (
+        {"role": "user"},
+        {"content": "x"},
+        {"role": "tool", "content": "x"},
+        {"role": "user", "content": 1},
+    ):
         with pytest.raises(QuestionError):
             questions_of([wrong])
 

@@ -32,7 +32,11 @@ def told(events):
     """Everything that reached the person: sentences, answers and quotes."""
     found = []
     for event in events:
-        found += [event.data.get("text", ""), event.data.get("answer", ""), event.data.get("short_answer", "")]
+        found += [
+            event.data.get("text", ""),
+            event.data.get("answer", ""),
+            event.data.get("short_answer", ""),
+        ]
         found += [c["quote"] for c in event.data.get("citations", [])]
     return "\n".join(map(str, found))
 

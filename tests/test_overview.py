@@ -45,6 +45,8 @@ def test_thing_that_no_letter_speaks_of_is_refused(engine):
     assert answer.refused
 
 
-@pytest.mark.parametrize("question", ["零工驿站建了多少家?", "这封信是哪天写的?", "哪个部门负责加装电梯?", "你好"])
+@pytest.mark.parametrize(
+    "question", ["零工驿站建了多少家?", "这封信是哪天写的?", "哪个部门负责加装电梯?", "你好"]
+)
 def test_other_questions_ask_for_no_summary(engine, question):
     assert lines_of(engine, question) is None
