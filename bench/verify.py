@@ -260,5 +260,7 @@ def _wrong(spoiled: list[Case], *, show: bool) -> dict[str, Any]:
 
 if __name__ == "__main__":
     found = report(show="--show" in sys.argv)
-    (ROOT / "verify.json").write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (ROOT / "verify.json").write_text(
+        json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
     print(json.dumps(found, ensure_ascii=False, indent=1))

@@ -10,10 +10,14 @@ The flow, one way; a module imports only what stands before it::
     reading   hits → what the reader says of each window, and the order that follows
     answer    readings → the sentence that answers, and the span in it
     verify    every quote and number against the letter
-    engine    all of that as plain functions; what the terminal uses
+    engine    all of that as plain functions
     retrieve  the same hits as a LangChain retriever
+    claims    a text by an LLM, sentence by sentence; check holds each against what it cites
+    converse  follow-up questions made whole; overview: summaries in the letters' words
+    compose   write → check → repair once → else the extractive answer
+    assistant all of that for whoever talks to people, with an LLM or without
     chain     the whole flow as one LangChain Runnable
-    cli, api (with web/), mcp, evaluate, train, train_reader
+    cli (with talk), api (with web/), mcp, evaluate, train, train_reader
 
 >>> from rag import Engine                                  # doctest: +SKIP
 >>> Engine.open().ask("…").short_answer                     # doctest: +SKIP

@@ -16,6 +16,7 @@ from rag.facts import Amount, Facts
 _SEPARATOR = re.compile(
     r"[、,;:。!?\n]|和(?!谐|睦)|与(?!会)|(?<!以)及(?!以)|以及|另有|另外|(?<=[㐀-鿿])(?=(?:已|其中)[^,;。、]{0,8}\d)|(?:(?<!公)里|中)(?=\d|有\d|已有)"
 )
+_REST = re.compile("剩下|剩余|还剩|余下")
 _EMPTY = frozenset("的了和与及等为是在有对于将被把由从到至其共已还也并都就可会要这那个们个之而且按向给每各")
 
 
@@ -40,7 +41,11 @@ def around(sentence: Facts) -> list[Around]:
 
 def around_names(sentence: Facts) -> list[Around]:
     """Return the words around each name of a sentence, in order."""
-    return _around(_without_names(sentence), sentence.names, ())
+    told = _without_names(sentence)
+    found = _around(told, sentence.names, ())
+    near = frozenset[str]().union(*(f.near for f in found))
+    shared = frozenset(tokens(told)) - near  # the clauses without a name are about all of them
+    return [Around(f.near, shared) for f in found]
 
 
 def _without_names(sentence: Facts) -> str:
@@ -145,8 +150,9 @@ def tokens(text: str) -> set[str]:
         if run[0] < "㐀":
             found.add(run)
             continue
-        found |= {c for c in run if c not in _EMPTY}
-        found |= {a + b for a, b in pairwise(run) if not (a in _EMPTY or b in _EMPTY)}
+        words = _REST.sub("其余", run)
+        found |= {c for c in words if c not in _EMPTY}
+        found |= {a + b for a, b in pairwise(words) if not (a in _EMPTY or b in _EMPTY)}
     return found
 
 

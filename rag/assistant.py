@@ -44,7 +44,7 @@ class Assistant:
         self.engine = engine
         self.model = model
         self._settings = settings or engine.settings
-        self._prompts = load_prompts(self._settings.prompts_dir)
+        self._prompts = load_prompts(self._settings.prompts_dir) if model is not None else {}
 
     @classmethod
     def open(cls, settings: Settings | None = None, engine: Engine | None = None) -> Assistant:

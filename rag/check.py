@@ -32,6 +32,7 @@ _GENERIC = frozenset(
 )
 _WAS = re.compile("[由从原]|之前|以前|过去|此前|先前|当初|曾")
 _NOW = re.compile("现在|目前|如今|现[为有]|已|[到至]了?$|只[要需用]|[升降缩增]为")
+_BOUNDS = {">": (">",), "<": ("<", "≤"), "≤": ("<", "≤", "")}  # what a bound may rest on
 # Chosen on the sets in bench/verify that tune the checks: the least share of words in common; how much more another source
 # may have; how much more the words of another amount may speak, in the same sentence, in another, of another unit.
 _SUPPORT, _OTHER, _RIVAL, _NAMED, _REMOTE, _APART, _LITTLE = 0.3, 0.25, 1.0, 3.0, 4.0, 3.0, 2.0
@@ -177,7 +178,7 @@ class _Check:
         """超过 and 不超过 are said where the source says so."""
         for amount, place in zip(self.said.amounts, bound, strict=True):
             source = self._amount(place)
-            if amount.bound and amount.bound != source.bound:
+            if amount.bound and source.bound not in _BOUNDS[amount.bound]:
                 self.faults.append(f"{self.said.text[amount.start : amount.end]} is bounded otherwise")
 
     def _check_when(self, bound: Sequence[_Place]) -> None:
@@ -199,6 +200,8 @@ class _Check:
         for j, place in enumerate(bound):
             key = self._amount(place).key
             for rival in self._places():
+                if rival in bound:
+                    continue  # the pairs tell
                 other = self._amount(rival)
                 if other.unit == key[1] and other.value != key[0] and not self._one_change(place, rival):
                     beside = (rival.source, rival.span) == (place.source, place.span)

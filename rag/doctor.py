@@ -10,6 +10,8 @@ from rag.embed import open_embedder
 from rag.engine import load_refusals
 from rag.errors import RagError
 from rag.index import Index
+from rag.llm import open_model
+from rag.prompts import load_prompts
 from rag.read import letter_files
 from rag.reader import open_reader
 from rag.settings import Settings
@@ -32,7 +34,12 @@ def examine(settings: Settings) -> dict[str, Any]:
     except RagError as error:
         problems.append(str(error))
     try:
+        facts["llm"] = f"{settings.llm_model}" if open_model(settings) is not None else "none"
+    except RagError as error:
+        problems.append(str(error))
+    try:
         load_refusals(settings.prompts_dir)
+        load_prompts(settings.prompts_dir)
         facts["prompts"] = str(settings.prompts_dir or "shipped")
     except RagError as error:
         problems.append(str(error))

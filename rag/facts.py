@@ -30,13 +30,14 @@ _YEARS = re.compile(rf"(\d{{4}})年?{_RANGE}(\d{{4}})(?=年)")
 _SAME_UNIT = {"名": "人", "位": "人", "千米": "公里", "平方千米": "平方公里", "千克": "公斤", "块钱": "元"}
 _ORDINAL = re.compile(r"第(\d+|[一二三四五六七八九十百]+)([㐀-鿿])")
 _PARTS = re.compile(r"(\d+|[一二两三四五六七八九十]+)分之(\d+|[一二两三四五六七八九十]+)")
-_HALF = re.compile("一半|半数")
+_HALF = re.compile("一半|半数|过半|[多大]半(?!年)")
 _MORE = re.compile(
-    r"(?<![不能得可会应])(?:超过|超出|多于|高于)|不少于|不低于|不小于|至少|最少|最低|逾|(?<!高)超(?=\d|$)"
+    r"(?<![不能得可会应])(?:超过|超出|多于|高于)|不少于|不低于|不小于|至少|最少|突破|逾|(?<!高)超(?=\d|$)"
 )
 _LESS = re.compile(
-    r"不[能得可会应]?(?:超过|超出|多于|高于|大于)|(?<!不)(?:低于|少于|小于)|至多|最多|最高|最长|最大|不足|不到|限额|上限|封顶"
+    r"不[能得可会应]?(?:超过|超出|多于|高于|大于)|(?<!不)(?:低于|少于|小于)|至多|不足|不到|限额|上限|封顶"
 )
+_MOST = re.compile("最[高长大多](?![的档])")
 _MORE_AFTER = re.compile(r"以上|及以上|多|余")
 _LESS_AFTER = re.compile(r"以内|以下|及以下|之内")
 
@@ -66,7 +67,7 @@ class Amount:
         end: one past the last.
         value: exact.
         unit: normalised (名 and 位 are 人); an unknown unit is the character behind the number.
-        bound: ``>`` for 超过, 以上, 余 …, ``<`` for 不超过, 以内 …, else empty.
+        bound: ``>`` for 超过, 以上, 余 …, ``<`` for 不超过, 以内 …, ``≤`` for 最高, 最多 …, else empty.
     """
 
     start: int
@@ -230,6 +231,8 @@ def _bound(told: str, start: int, end: int) -> str:
     before = re.split("[,;:。、\\d]", told[max(0, start - 8) : start])[-1]
     inside, after = told[start:end], told[end : end + 3]
     head = before + re.split(r"\d", inside)[0]
+    if _MOST.search(head):
+        return "≤"
     if _LESS.search(head) or _LESS_AFTER.match(after) or _LESS_AFTER.search(inside):
         return "<"
     if _MORE.search(head) or _MORE_AFTER.match(after) or re.search("以上|[余多]", inside):

@@ -46,7 +46,8 @@ def talk(
         if not question or question.startswith("/"):
             continue
         try:
-            answer = _answered(assistant, question, history, letter_id, k, None if quiet else style)
+            events = assistant.stream(question, history=history, letter_id=letter_id, k=k)
+            answer = _answered(events, None if quiet else style)
         except (QuestionError, LetterError) as error:
             print(f"rag: {error}", file=sys.stderr)
             continue
@@ -60,17 +61,10 @@ def _line(lines: TextIO, asking: bool) -> str:
     return lines.readline()
 
 
-def _answered(
-    assistant: Assistant,
-    question: str,
-    history: list[dict[str, str]],
-    letter_id: str | None,
-    k: int | None,
-    style: Style | None,
-) -> Answer:
+def _answered(events: Iterator[Event], style: Style | None) -> Answer:
     answer = None
     spoken = False
-    for event in assistant.stream(question, history=history, letter_id=letter_id, k=k):
+    for event in events:
         answer = event.answer or answer
         if style is not None:
             spoken = _show(event, style, spoken)
@@ -79,22 +73,22 @@ def _answered(
 
 
 def _show(event: Event, style: Style, spoken: bool) -> bool:
-    """Show what an event brings; says whether sentences of a model have been shown."""
-    state = event.data.get("state") if event.kind == "status" else ""
-    if state == "understood":
-        print(style.dim(event.data["detail"]))
-    elif state == "extractive" and spoken:
-        print(f"\n{style.dim('—')}")
-    elif event.kind == "sentence":
-        if event.data["text"] and event.answer is None and state == "":
-            print(event.data["text"], end="", flush=True)
+    """Show what an event brings; says whether sentences have been shown."""
+    if event.kind == "sentence":
+        print(event.data["text"], end="", flush=True)
         return True
-    elif event.answer is not None:
-        end = event.answer
-        if end.mode == "generated" or end.refused:
-            print("\n" + ("" if end.refused else "\n" + show_places(end, style) + "\n"), end="")
-        elif spoken and end.reason is None:
-            print(f"\n\n{show_places(end, style)}\n")
-        else:
-            print(f"{show_answer(end, style)}\n")
+    if event.data.get("state") == "understood":
+        print(style.dim(event.data["detail"]))
+    if event.answer is not None:
+        print(_end(event.answer, style, spoken))
     return spoken
+
+
+def _end(answer: Answer, style: Style, spoken: bool) -> str:
+    """What follows the sentences: the places; or the letter's own words, when those of a model did not stand."""
+    if answer.refused:
+        return "\n"
+    if spoken and answer.reason is None:
+        return f"\n\n{show_places(answer, style)}\n"
+    gap = f"\n{style.dim('—')}\n" if spoken else ""
+    return f"{gap}{show_answer(answer, style)}\n"

@@ -16,6 +16,7 @@ _STATUS = {
     "dropped": ("dropped", "未实施"),
 }
 _BEFORE, _AFTER = 60, 40  # characters of context around a quote
+_IN_CONTEXT = 6  # citations that are shown with it
 
 
 class Style:
@@ -52,8 +53,10 @@ def show_answer(answer: Answer, style: Style) -> str:
 
 
 def show_places(answer: Answer, style: Style) -> str:
-    """Where each citation of an answer stands."""
-    return "\n\n".join("\n".join(_place(c, style)) for c in answer.citations)
+    """Where each citation of an answer stands; of many, without the words around it."""
+    many = len(answer.citations) > _IN_CONTEXT
+    places = (_place(c, style)[: 2 if many else 3] for c in answer.citations)
+    return ("\n" if many else "\n\n").join("\n".join(lines) for lines in places)
 
 
 def _short(answer: Answer, style: Style) -> str:

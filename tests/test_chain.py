@@ -8,6 +8,7 @@ import asyncio
 
 import pytest
 from langchain_core.runnables import Runnable
+from scripted import writing
 
 from rag.chain import build_chain
 from rag.errors import QuestionError
@@ -90,3 +91,48 @@ def test_it_goes_on_into_another_runnable(chain):
 def test_question_that_cannot_be_asked_is_an_error(chain):
     with pytest.raises(QuestionError, match="the question is empty"):
         chain.invoke(" ")
+
+
+FIRST = "渔歌街道养老服务综合体设有86张护理床位。[1]"
+SECOND = "它自2024年10月18日起运营。[1]"
+
+
+@pytest.fixture
+def written(engine):
+    return build_chain(engine, writing(FIRST + SECOND))
+
+
+def test_model_writes_the_answer(written):
+    answer = written.invoke(ASKED)
+    assert (answer["answer"], answer["mode"]) == (FIRST + SECOND, "generated")
+
+
+def test_written_answer_grows_sentence_by_sentence(written):
+    parts = list(written.stream(ASKED))
+    assert [part["answer"] for part in parts if "answer" in part] == [FIRST, FIRST + SECOND, FIRST + SECOND]
+    assert parts[0]["citations"][0]["n"] == 1
+    assert timeless(merged(parts)) == timeless(written.invoke(ASKED))
+
+
+def test_written_answer_is_awaited(written):
+    assert timeless(asyncio.run(written.ainvoke(ASKED))) == timeless(written.invoke(ASKED))
+    assert merged(asyncio.run(gathered(written.astream(ASKED))))["answer"] == FIRST + SECOND
+
+
+def test_written_answers_in_a_batch(written):
+    found = written.batch([ASKED, REFUSED, ASKED])
+    assert [a["mode"] for a in found] == ["generated", "extractive", "generated"]
+    assert [a["reason"] for a in asyncio.run(written.abatch([ASKED, REFUSED]))] == [None, "wrong_scope"]
+
+
+def test_history_goes_with_the_question(chain):
+    history = [{"role": "user", "content": "渔歌街道养老服务综合体在哪里?"}]
+    assert chain.invoke({"question": "它有多少张床位?", "history": history})["short_answer"] == "86张"
+
+
+def test_retracted_sentences_do_not_stay_in_the_answer(engine):
+    wrong = "它自2023年10月18日起运营。[1]"
+    chain = build_chain(engine, writing(FIRST + wrong, wrong))
+    whole = merged(chain.stream(ASKED))
+    assert whole["reason"] == "unverified"
+    assert whole["answer"] == engine.ask(ASKED).answer
