@@ -199,7 +199,9 @@ def _limited(job: Callable[[], object], limit: int) -> tuple[int, str]:
 def tmpfs(folder: Path, size: str) -> Iterator[bool]:
     """Mount a small tmpfs at a folder; say whether it could be."""
     folder.mkdir(exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False
+    )
     try:
         yield done.returncode == 0
     finally:

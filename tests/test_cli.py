@@ -18,7 +18,21 @@ from rag.store import CURRENT
 
 ASKED = "零工驿站建了多少家?"
 QUOTE = "截至目前,全市建成零工驿站63家。"
-HELD = ("ask", "chat", "search", "index", "add", "remove", "letters", "eval", "train", "doctor", "serve", "mcp", "key")
+HELD = (
+    "ask",
+    "chat",
+    "search",
+    "index",
+    "add",
+    "remove",
+    "letters",
+    "eval",
+    "train",
+    "doctor",
+    "serve",
+    "mcp",
+    "key",
+)
 
 
 def settings_of(seed_library, given):
