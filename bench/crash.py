@@ -60,8 +60,8 @@ class Site:
         add(self.keeper, [home / "mine.txt"])
         self.reads = Engine.open(self._settings(), embedder).reads
         engine = self.engine()
-        asked = [(r["question"], engine.ask(r["question"]).short_answer) for r in rows[:60]]
-        self.asked = [(q, a) for q, a in asked if a][:9] + [("全市建成读书屋多少座?", "3座")]
+        asked = [(r["question"], engine.ask(r["question"]).short_answer) for r in rows[:20]]
+        self.asked = [*[(q, a) for q, a in asked if a][:9], ("全市建成读书屋多少座?", "3座")]
         self.letters = {a.id for a in engine.index.letters}
 
     def engine(self) -> Engine:
@@ -135,7 +135,7 @@ def _run_and_kill(job: Callable[[], object], delay: float) -> float | None:
     if not child:
         code = 1
         try:
-            with open(os.devnull, "w") as null:
+            with Path(os.devnull).open("w") as null:
                 os.dup2(null.fileno(), 2)
             with contextlib.suppress(LetterError):
                 job()
@@ -199,7 +199,9 @@ def _limited(job: Callable[[], object], limit: int) -> tuple[int, str]:
 def tmpfs(folder: Path, size: str) -> Iterator[bool]:
     """Mount a small tmpfs at a folder; say whether it could be."""
     folder.mkdir(exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False
+    )
     try:
         yield done.returncode == 0
     finally:
