@@ -17,7 +17,7 @@ ASKED = "零工驿站建了多少家?"
 TEXT = "某委员:\n提案收悉,答复如下:\n一、支持灵活就业。{lead}全市建成零工驿站{n}家。{more}\n二、办培训。举办培训班5期。\n{issuer}\n{date}\n"
 
 
-def letter(name, n, date, issuer="青州市人力资源和社会保障局", lead="截至目前,", more="", unit="家"):
+def letter(name, n, date, issuer="青州市人力资源和社会保障局", *, lead="截至目前,", more="", unit="家"):
     text = TEXT.format(n=n, date=date, issuer=issuer, lead=lead, more=more).replace(f"{n}家", f"{n}{unit}")
     return letter_of(text, f"{name}.txt")
 
