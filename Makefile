@@ -31,7 +31,7 @@ $(SETUP): pyproject.toml constraints.txt
 	@touch $@
 
 # The index is built when there is none, or when a letter or the program that reads it is newer.
-$(BUILT): $(SETUP) seeds $(wildcard seeds/*) rag/parse.py rag/metadata.py rag/index.py rag/read.py rag/formats.py rag/word.py rag/numbering.py rag/pdf.py rag/archive.py $(wildcard rag/models/embedder/*)
+$(BUILT): $(SETUP) seeds $(wildcard seeds/*) rag/parse.py rag/markers.py rag/metadata.py rag/segment.py rag/derive.py rag/read.py rag/formats.py rag/word.py rag/numbering.py rag/pdf.py rag/archive.py $(wildcard rag/models/embedder/*)
 	@$(BIN)/rag index
 	@touch $@
 

@@ -5,11 +5,14 @@ The flow, one way; a module imports only what stands before it::
     read      bytes → text (with archive, formats, numbering, word, pdf)
     parse     text → Letter: measures and sentences, with offsets
     embed     text → vectors
-    index     letters → FAISS and a lexical index, in atomic generations
+    catalogue letters, their versions and vectors, in SQLite
+    index     catalogue → FAISS and a lexical index, in atomic generations (with derive, segment, words, store)
+    library   letters come, change and go (with intake, prepare, salvage, keeper)
     rank      question → hits
     reading   hits → what the reader says of each window, and the order that follows
     answer    readings → the sentence that answers, and the span in it
     verify    every quote and number against the letter
+    differing two letters with two figures: both, with their dates
     engine    all of that as plain functions
     retrieve  the same hits as a LangChain retriever
     claims    a text by an LLM, sentence by sentence; check holds each against what it cites
@@ -17,6 +20,7 @@ The flow, one way; a module imports only what stands before it::
     compose   write → check → repair once → else the extractive answer
     assistant all of that for whoever talks to people, with an LLM or without
     chain     the whole flow as one LangChain Runnable
+    live      the engine of a service, over letters that come and go
     cli (with talk), api (with web/), mcp, evaluate, train, train_reader
 
 >>> from rag import Engine                                  # doctest: +SKIP

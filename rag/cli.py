@@ -204,6 +204,8 @@ def _letters(options: argparse.Namespace, settings: Settings) -> int:
     from rag.engine import Engine
     from rag.summary import letter_detail, letter_summary
 
+    if options.id and options.versions:
+        return _versions(options, settings)
     index = Engine.open(settings).index
     if options.id:
         detail = letter_detail(index.letter(options.id))
@@ -214,6 +216,29 @@ def _letters(options: argparse.Namespace, settings: Settings) -> int:
         _dump(rows)
     for row in [] if options.json else rows:
         print(f"{row['letter_id']}\t{row['date'] or ''}\t{row['issuer']}\t{row['title']}")
+    return 0
+
+
+def _versions(options: argparse.Namespace, settings: Settings) -> int:
+    """Show every version of a letter, the one that answers first."""
+    from datetime import UTC, datetime
+
+    from rag.library import versions
+    from rag.summary import letter_detail
+
+    found = [
+        {
+            "current": v.current,
+            "added": datetime.fromtimestamp(v.added, UTC).isoformat(timespec="seconds"),
+            **letter_detail(letter),
+        }
+        for v, letter in versions(settings.index_dir, options.id)
+    ]
+    if options.json:
+        _dump(found)
+    for row in [] if options.json else found:
+        state = "answers" if row["current"] else "older"
+        print(f"# {state}, came {row['added']}\n{row['text'].strip()}\n")
     return 0
 
 
@@ -360,6 +385,7 @@ def _parser() -> argparse.ArgumentParser:
     removing.add_argument("ids", nargs="+", metavar="ID", help="as rag letters shows them")
     letters = add("letters", _letters, "List the letters, or show one.")
     letters.add_argument("id", nargs="?", metavar="ID")
+    letters.add_argument("--versions", action="store_true", help="show the text of every version of it")
     evaluate = add("eval", _eval, "Measure answers on a file of questions, or retrieval on a folder.")
     evaluate.add_argument("questions", nargs="?", metavar="QA.jsonl")
     evaluate.add_argument("--beir", metavar="DIR", help="corpus.jsonl, queries.jsonl, qrels.tsv")

@@ -13,6 +13,7 @@ from typing import Any
 
 from rag.answer import Choice, choose
 from rag.confidence import Pick
+from rag.differing import by_date, spoken
 from rag.embed import Embedder, open_embedder
 from rag.errors import PromptError
 from rag.index import Index, measure_text
@@ -195,7 +196,9 @@ class Engine:
             return self._refuse(question, clock, "wrong_scope", 0.0, missing=letters), []
         question, hits, reads = self.consider(question, letters, letter_id, k or self.settings.top_k)
         clock.retrieved()
-        choice = self._from_metadata(question, hits) or choose(self.index, question, reads)
+        choice = self._from_metadata(question, hits) or by_date(
+            self.index, question, choose(self.index, question, reads), letters
+        )
         if choice.confidence < self.settings.min_confidence:
             return self._refuse(question, clock, "no_evidence", choice.confidence), hits
         return self._answer(question, clock, choice), hits
@@ -271,7 +274,7 @@ class Engine:
         )
         for c in citations:
             verify_quote(c.letter, c.start, c.end, c.quote)
-        answer = "\n".join(f"{c.quote}[{c.n}]" for c in citations)
+        answer = spoken(choice, [c.quote for c in citations], question.language)
         shorts = [c.short.of(c.letter.text) for c in citations if c.short]
         short = "；".join(dict.fromkeys(shorts))
         if question.language == "en" and (digits := in_digits(fold(short))):

@@ -14,16 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from rag.bulk import no_letters
-from rag.catalogue import Catalogue
+from rag.catalogue import Catalogue, Version
 from rag.derive import built, tidy
 from rag.errors import LetterError
 from rag.intake import LEFT_OUT, Arrival, content_of, embedded_of, take_in
 from rag.keeper import Keeper, Report
+from rag.letter import Letter
 from rag.parse import PARSER_VERSION, parse
 from rag.prepare import Files, Item, Prepared, prepare_all
 from rag.read import STDIN, Source, is_letter, letter_files
 from rag.salvage import salvage
-from rag.store import open_current, writer_lock
+from rag.store import CATALOGUE, open_current, writer_lock
 
 _BATCH = 50  # files that are entered in one transaction
 
@@ -159,6 +160,21 @@ def _sync(
                 catalogue.forget_file(origin)
             catalogue.set_about("parser", str(PARSER_VERSION))
     return report
+
+
+def versions(folder: Path, letter_id: str) -> list[tuple[Version, Letter]]:
+    """Return the versions of a letter, the one that answers first, then the latest first; nothing is changed.
+
+    Raises:
+        LetterError: there is no letter of that id.
+        IndexDamaged: the catalogue is damaged.
+    """
+    if (folder / CATALOGUE).exists():
+        with Catalogue(folder) as catalogue:
+            found = sorted(catalogue.find(letter=letter_id), key=lambda v: not v.current)
+            if found:
+                return [(v, catalogue.letter(v.v)) for v in found]
+    raise LetterError(f"there is no letter {letter_id!r}", "the id of one", "run: rag letters")
 
 
 def tidy_up(keeper: Keeper) -> None:

@@ -200,11 +200,66 @@ def test_index_is_built_updated_and_told_about_on_stderr(call, tmp_path):
     assert (tmp_path / "mine" / CURRENT).exists()
 
 
+def test_letter_is_added_and_removed_and_told_about_on_stderr(call, tmp_path, seed_library):
+    mine = shutil.copytree(seed_library, tmp_path / "mine")
+    file = str(LETTERS / "dongze-env.txt")
+    added, again = (call("add", file, index_dir=mine) for _ in range(2))
+    removed = call("remove", "dongze-env", index_dir=mine)
+    assert [d.returncode for d in (added, again, removed)] == [0, 0, 0]
+    assert [d.stdout for d in (added, again, removed)] == ["", "", ""]
+    assert added.stderr == f"2 letters, 27 measures in {mine} (1 added)\n"
+    assert again.stderr == f"2 letters, 27 measures in {mine} (1 unchanged)\n"
+    assert removed.stderr == f"1 letters, 20 measures in {mine} (1 removed)\n"
+
+
+def test_same_letter_under_another_name_is_told(call, tmp_path, seed_library):
+    mine = shutil.copytree(seed_library, tmp_path / "mine")
+    shutil.copyfile(SEEDS / "wuhan-hrss-2025-07-31.txt", tmp_path / "other.txt")
+    done = call("add", "other.txt", index_dir=mine)
+    assert done.stderr.splitlines()[1] == "other.txt: known already, as wuhan-hrss-2025-07-31"
+
+
+def test_report_of_adding_is_json_where_a_program_reads(call, tmp_path, seed_library):
+    mine = shutil.copytree(seed_library, tmp_path / "mine")
+    report = json.loads(call("add", str(LETTERS / "dongze-env.txt"), "--json", index_dir=mine).stdout)
+    assert (report["letters"], report["measures"], report["failed"]) == (2, 27, [])
+    assert report["arrivals"] == [{"letter_id": "dongze-env", "what": "added", "source": "dongze-env.txt"}]
+
+
+def test_one_bad_file_of_several_is_named_and_the_exit_is_1(call, tmp_path, seed_library):
+    mine = shutil.copytree(seed_library, tmp_path / "mine")
+    (tmp_path / "bad.txt").write_bytes(b"\x89PNG\r\n\x1a\n")
+    done = call("add", "bad.txt", str(LETTERS / "dongze-env.txt"), index_dir=mine)
+    assert done.returncode == 1
+    assert "rag: bad.txt is a PNG picture" in done.stderr
+    assert "(1 added, 1 failed)" in done.stderr
+
+
+def test_older_version_of_a_letter_can_be_shown(call, tmp_path):
+    file = tmp_path / "a.txt"
+    for n in (3, 4):
+        file.write_text(f"某委员:\n一、建站点。建成{n}个。\n二、办培训。办5期。\n", encoding="utf-8")
+        assert call("index", "a.txt", index_dir="mine").returncode == 0
+    shown = json.loads(call("letters", "a", "--versions", "--json", index_dir="mine").stdout)
+    assert [(v["current"], v["text"].split("。")[1]) for v in shown] == [
+        (True, "建成4个"),
+        (False, "建成3个"),
+    ]
+    assert call("letters", "a", "--versions", index_dir="mine").stdout.startswith("# answers, came 20")
+    assert_error(call("letters", "zzz", "--versions", index_dir="mine"), "'zzz'")
+
+
+def test_letter_that_is_not_there_cannot_be_removed(call):
+    assert_error(call("remove", "zzz"), "'zzz'", "rag letters")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         (),
         ("nonsense",),
+        ("add",),
+        ("remove",),
         ("ask",),
         ("ask", ASKED, "--batch", "x.jsonl"),
         ("ask", ASKED, "-k", "0"),
