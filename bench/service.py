@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--requests", type=int, default=10_000, help="hostile: how many")
     parser.add_argument("--schemathesis", default="schemathesis", help="fuzz: the command")
-    parser.add_argument("--examples", type=int, default=400, help="fuzz: cases for each operation and phase")
+    parser.add_argument("--examples", type=int, default=620, help="fuzz: cases for each operation")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         report = {"load": load, "hostile": hostile, "fuzz": fuzz}[options.what](options, Path(scratch))

@@ -70,7 +70,7 @@ def opened(chromium, service):
     address, _ = service
     wrong, contexts = [], []
 
-    def open_page(path="/", width=1280, height=800, expected="", **options):
+    def open_page(path="/", width=1280, height=800, expected="", address=address, **options):
         context = chromium.new_context(
             viewport={"width": width, "height": height},
             reduced_motion="reduce",
@@ -306,6 +306,43 @@ def test_theme_goes_round_and_is_kept(opened):
     assert page.evaluate(paper) == "rgb(23, 21, 18)"
     page.reload()
     assert page.evaluate(paper) == "rgb(23, 21, 18)"
+
+
+def test_back_and_forth_close_and_open_the_letter(opened):
+    page = opened()
+    ask(page, ASKED).locator(".source").click()
+    assert marked(page) == QUOTE
+    page.go_back()
+    expect(page.locator("#letter")).to_be_hidden()
+    assert page.locator(".short").inner_text() == "63家"
+    page.go_forward()
+    assert marked(page) == QUOTE
+
+
+def test_question_is_asked_of_the_chosen_letter_alone_until_that_is_undone(opened):
+    page = opened("/letters/songhe-jobs")
+    page.get_by_role("button", name="只问这封").click()
+    assert (
+        ask(page, ASKED).locator(".source").count() == 0
+        or "松禾" in page.locator(".source b").first.inner_text()
+    )
+    page.locator("#scope-off").click()
+    assert ask(page, ASKED).locator(".short").inner_text() == "63家"
+
+
+def test_where_reading_needs_a_key_it_is_asked_for_once(opened, tmp_path, seed_library, embedder):
+    settings = Settings(
+        index_dir=seed_library, keys_file=tmp_path / "keys.json", read_needs_key=True, _env_file=None
+    )
+    _, key = Keys(settings.keys_file).new()
+    with serving(create_app(settings, embedder)) as address:
+        page = opened(expected="401", address=address)
+        page.locator("#read-key").wait_for()
+        page.fill("#read-key", key)
+        page.keyboard.press("Enter")
+        page.locator("#starters button").first.wait_for()
+        assert ask(page, ASKED).locator(".short").inner_text() == "63家"
+        page.close()
 
 
 @pytest.mark.parametrize("width", [320, 375])

@@ -25,17 +25,21 @@ async function problem(response) {
   return new Problem(response.status, body.detail ?? response.statusText);
 }
 
-/** Where reading needs a key: ask for it once, then go on. */
+let asking = null;
+
+/** Where reading needs a key: ask for it once, however many requests wait for it, then go on. */
 function askForKey() {
-  const dialog = $("locked");
-  dialog.showModal();
-  return new Promise((resolve) => {
+  asking ??= new Promise((resolve) => {
+    const dialog = $("locked");
     dialog.addEventListener("close", () => {
       setKey($("read-key").value);
       $("read-key").value = "";
+      asking = null;
       resolve(Boolean(key()));
     }, { once: true });
+    dialog.showModal();
   });
+  return asking;
 }
 
 async function call(path, options = {}, again = true) {
