@@ -26,7 +26,6 @@ _log = logging.getLogger("rag.llm")
 _CANNOT = re.compile(r"^\W*(?:无法回答|cannot answer)\W*$", re.IGNORECASE)
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
 _LONGEST = 8000  # characters that are read of one reply
-_SHOWN_FAULTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +135,7 @@ def compose(
     yield Event("status", {"state": "writing", "detail": ""})
     failure = yield from _attempt(draft, prompts[prompt, language].messages(**given))
     if failure is None and draft.faults:
-        yield Event("status", {"state": "repairing", "detail": "; ".join(draft.faults[:_SHOWN_FAULTS])})
+        yield Event("status", {"state": "repairing", "detail": ""})
         told = {
             "kept": draft.text,
             "draft": draft.rejected,
@@ -146,10 +145,8 @@ def compose(
         failure = yield from _attempt(draft, prompts["repair", language].messages(**given, **told))
     if failure is None and not draft.faults:
         return _written(answer, draft)
-    line = failure or f"the model's text did not stand: {'; '.join(draft.faults[:_SHOWN_FAULTS])}"
-    _log.warning(
-        "%s; the answer is extractive", line if failure else "the model's text did not stand the checks"
-    )
+    line = failure or "the model's text did not stand the checks"  # and is repeated nowhere
+    _log.warning("%s; the answer is extractive", line)
     yield Event("status", {"state": "extractive", "detail": line})
     return replace(answer, reason="unverified")
 

@@ -7,6 +7,7 @@ the service and stands nowhere else; a service on this machine is asked without 
 
 import asyncio
 import logging
+import re
 
 import pytest
 import xllamacpp
@@ -76,22 +77,20 @@ def test_several_questions_at_once(assistant):
 @pytest.mark.parametrize(
     ("behave", "line"),
     [
-        (writes(WRONG), "96张"),
-        (writes("无法回答"), "not to answer"),
-        (writes(""), "no usable reply|nothing was written"),
+        (writes(WRONG), "did not stand the checks"),
+        (writes("无法回答"), "did not stand the checks"),
+        (writes(""), "no usable reply|did not stand"),
         (status(429), "429"),
         (status(500), "HTTP 500"),
         (status(401), "refused the key"),
         (status(404), "HTTP 404"),
-        (page, "no usable reply|nothing was written"),
+        (page, "no usable reply|did not stand"),
         (breaks_off("渔歌街道养老服务综合体设有"), "broke off"),
         (breaks_off(RIGHT), "broke off"),
     ],
     ids=["wrong", "cannot", "empty", "429", "500", "401", "404", "page", "cut", "cut-after-a-sentence"],
 )
 def test_service_that_fails_leaves_the_extractive_answer_and_one_line(assistant, behave, line):
-    import re
-
     with serving(behave) as service:
         events = list(assistant(service.address).stream(ASKED))
     assert_extractive(events[-1].answer)
