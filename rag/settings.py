@@ -43,3 +43,8 @@ class Settings(BaseSettings):
     max_question_chars: int = Field(2000, ge=1, description="longest question, in characters")
     host: str = Field("127.0.0.1", description="address the HTTP service binds to")
     port: int = Field(8000, ge=0, le=65535, description="port of the HTTP service; 0 picks one")
+
+    @property
+    def uses_llm(self) -> bool:
+        """Whether a model is to write the answers."""
+        return bool(self.llm_base_url or self.llm_model)

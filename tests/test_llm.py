@@ -17,7 +17,7 @@ from tiny import write_model
 
 from rag.assistant import Assistant
 from rag.errors import ModelError
-from rag.llm import KEY, is_configured, open_model
+from rag.llm import KEY, open_model
 from rag.settings import Settings
 
 ASKED = "渔歌街道养老服务综合体设置护理床位多少张?"
@@ -185,7 +185,7 @@ def test_nor_without_streaming(assistant, llama):
 
 def test_without_settings_there_is_no_model():
     settings = Settings(_env_file=None)
-    assert not is_configured(settings)
+    assert not settings.uses_llm
     assert open_model(settings) is None
 
 
