@@ -12,19 +12,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rag.claims import Source
-from rag.compose import Ask, Event, Flow, Sent, Write, compose
 from rag.converse import Meant, is_made_of, questions_of, resolve
 from rag.engine import Answer, Engine
 from rag.evidence import clean, sources_of, sources_of_lines, speaks_of
-from rag.llm import ModelFailure, awrite, open_model, write
-from rag.overview import answer_of, lines_of
-from rag.prompts import load_prompts
+from rag.flow import Ask, Event, Flow, ModelFailure, Sent, Write
+from rag.overview import Line, answer_of, lines_of
 from rag.question import understand
+from rag.rank import Hit
 from rag.settings import Settings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+
+    from rag.claims import Source
+    from rag.prompts import Prompts
 
 History = Sequence[Mapping[str, str]]
 
@@ -44,7 +45,7 @@ class Assistant:
         self.engine = engine
         self.model = model
         self._settings = settings or engine.settings
-        self._prompts = load_prompts(self._settings.prompts_dir) if model is not None else {}
+        self._prompts = _prompts(self._settings) if model is not None else {}
 
     @classmethod
     def open(cls, settings: Settings | None = None, engine: Engine | None = None) -> Assistant:
@@ -56,7 +57,12 @@ class Assistant:
             PromptError: a prompt that cannot be used.
         """
         settings = settings or (engine.settings if engine else Settings())
-        return cls(engine or Engine.open(settings), open_model(settings), settings)
+        model = None
+        if settings.uses_llm:
+            from rag.llm import open_model
+
+            model = open_model(settings)
+        return cls(engine or Engine.open(settings), model, settings)
 
     def ask(
         self, question: str, *, history: History = (), letter_id: str | None = None, k: int | None = None
@@ -110,7 +116,7 @@ class Assistant:
                 if isinstance(asked, Write):
                     if text is not None:
                         text.close()
-                    text = write(self._writer, asked.messages, deadline)
+                    text = _write(self._writer, asked, deadline)
                 assert text is not None  # it writes before it asks for more
                 try:
                     sent = next(text, None)
@@ -141,7 +147,7 @@ class Assistant:
                 if isinstance(asked, Write):
                     if text is not None:
                         await text.aclose()
-                    text = awrite(self._writer, asked.messages, deadline)
+                    text = _awrite(self._writer, asked, deadline)
                 assert text is not None  # it writes before it asks for more
                 try:
                     sent = await anext(text, None)
@@ -165,14 +171,15 @@ class Assistant:
         found = self._evidence(asked, letter_id, k)
         if found.answer.question != question:
             yield Event("status", {"state": "understood", "detail": found.answer.question})
-        if found.answer.refused or self.model is None or not found.sources:
+        sources = found.sources() if self.model is not None and not found.answer.refused else []
+        if not sources:
             yield from _shown(found.answer)
             return replace(found.answer, question=question)
-        language = understand(question).language
+        from rag.compose import compose
+
         start = time.perf_counter()
-        told = yield from compose(
-            found.answer, found.sources, self._prompts, prompt=found.prompt, language=language
-        )
+        prompt, language = "summarise" if found.lines else "write", understand(question).language
+        told = yield from compose(found.answer, sources, self._prompts, prompt=prompt, language=language)
         return replace(told, question=question, timings_ms=_with_writing(told, start))
 
     def _meant(
@@ -199,25 +206,47 @@ class Assistant:
             lines = lines_of(self.engine, meant.question, letter_id)
             if lines:
                 answer = answer_of(lines, self.engine.refuse(meant.question, "no_evidence"))
-                return _Found(answer, sources_of_lines(lines), "summarise")
+                return _Found(answer, lines=lines)
             answer, hits = self.engine.find(meant.question, letter_id=letter_id, k=k)
             if not answer.refused:
                 kept = clean(answer)
                 if kept is not None and (not meant.topic or speaks_of(kept, meant.topic)):
-                    return _Found(kept, sources_of(kept, hits), "write")
+                    return _Found(kept, hits=hits)
                 answer = self.engine.refuse(meant.question, "no_evidence", answer.confidence)
             refused = refused or answer
         assert refused is not None  # there is one question at least
-        return _Found(refused, [], "")
+        return _Found(refused)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The answer that the evidence allows, what a model may cite, and the prompt for it."""
+    """The answer that the evidence allows, and what it was found in: hits, or the lines of a summary."""
 
     answer: Answer
-    sources: list[Source]
-    prompt: str
+    hits: Sequence[Hit] = ()
+    lines: Sequence[Line] = ()
+
+    def sources(self) -> list[Source]:
+        """What a model may see and cite."""
+        return sources_of_lines(self.lines) if self.lines else sources_of(self.answer, self.hits)
+
+
+def _prompts(settings: Settings) -> Prompts:
+    from rag.prompts import load_prompts
+
+    return load_prompts(settings.prompts_dir)
+
+
+def _write(model: BaseChatModel, asked: Write, deadline: float) -> Generator[str, None, None]:
+    from rag.llm import write
+
+    return write(model, asked.messages, deadline)
+
+
+def _awrite(model: BaseChatModel, asked: Write, deadline: float) -> AsyncGenerator[str, None]:
+    from rag.llm import awrite
+
+    return awrite(model, asked.messages, deadline)
 
 
 def _step(flow: Flow, sent: Sent) -> Event | Write | Ask | Answer:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from rag.assistant import Assistant, History
-from rag.compose import Event
 from rag.engine import Engine
+from rag.flow import Event
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

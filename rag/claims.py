@@ -18,6 +18,8 @@ from rag.polarity import Stance, stances
 from rag.scope import header
 
 _CITED = re.compile(r"\s*[\[［【]\s*\^?\d+(?:\s*[,，、;；-]\s*\d+)*\s*[\]］】]")
+_END = re.compile(r"[。!?！？\n]|\.(?=[\n \[【])")
+_SHORTEST = 6  # characters of an English sentence
 _CLOSED = re.compile(r"[”’』」）)*_]+")
 _GROWING = re.compile(r"[”’』」）)*_\s]*(?:[\[［【][\^\d\s,，、;；-]*)?")
 _NUMERAL = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
@@ -57,29 +59,20 @@ def split(text: str) -> tuple[list[Claim], str]:
     """
     found: list[Claim] = []
     start = at = 0
-    while at < len(text):
-        if not _ends(text, start, at):
-            at += 1
-            continue
-        end = at + 1
+    while stop := _END.search(text, at):
+        at = end = stop.end()
+        if stop[0] == "." and end - start < _SHORTEST:
+            continue  # the number of an item
         while match := _CITED.match(text, end) or _CLOSED.match(text, end):
             end = match.end()
         if _GROWING.fullmatch(text, end):
             break
+        at = end
         piece = text[start:end]
         if piece.strip() and not piece.rstrip().endswith((":", "：")):
             found.append(claim(piece))
             start = end
-        at = end
     return found, text[start:]
-
-
-def _ends(text: str, start: int, at: int) -> bool:
-    """Whether a sentence ends here: in a stop of Chinese, a new line, or a full stop before a blank or a mark."""
-    if text[at] in "。!?！？\n":
-        return True
-    stop = text[at] == "." and text[at + 1 : at + 2] in ("\n", " ", "[", "【")
-    return stop and at - start > 4
 
 
 def split_all(text: str) -> list[Claim]:

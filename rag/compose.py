@@ -1,7 +1,6 @@
 """An answer in the model's words, sentence by sentence: write → verify → repair once → else the extractive answer.
 
-The flow is a generator that asks for text and is sent it, so that one flow serves plain and asynchronous callers alike. No
-sentence leaves it before it has been checked.
+No sentence leaves the flow before it has been checked.
 """
 
 from __future__ import annotations
@@ -10,54 +9,22 @@ import logging
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum
-from typing import Any
 
 from rag.check import check
 from rag.claims import Claim, Source, Verdict, split, split_all
 from rag.engine import Answer, Citation
 from rag.english import is_foreign
-from rag.llm import ModelFailure
-from rag.prompts import Messages, Prompts
+from rag.facts import outermost
+from rag.flow import Ask, Event, Flow, Messages, ModelFailure, Sent, Write
+from rag.prompts import Prompts
 from rag.text import fold
 from rag.verify import verify_quote
 
 _log = logging.getLogger("rag.llm")
 _CANNOT = re.compile(r"^\W*(?:无法回答|cannot answer)\W*$", re.IGNORECASE)
+_STRAIGHT = re.compile(r'"([^"]{1,200})"')
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
 _LONGEST = 8000  # characters that are read of one reply
-_SHOWN_FAULTS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something to show while an answer is made.
-
-    ``kind`` is ``status`` (``{"state": "writing" | "repairing" | "extractive", "detail": …}``), ``citations``
-    (``{"citations": […]}``, those that are new), ``sentence`` (``{"text": …}``, checked, with its marks; to be put behind
-    the ones before as it is) or ``answer`` (the whole answer, as an object too; what counts when it differs from the sentences).
-    """
-
-    kind: str
-    data: dict[str, Any]
-    answer: Answer | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Asks the caller to let the model write; the text is sent in pieces, None at its end."""
-
-    messages: Messages
-
-
-class Ask(Enum):
-    """What else the flow asks of its caller."""
-
-    NEXT = "the next piece of the text"
-
-
-Sent = str | ModelFailure | None
-Flow = Generator[Event | Write | Ask, Sent, Answer]
 
 
 @dataclass
@@ -77,12 +44,16 @@ class Draft:
         if verdict.faults:
             self.rejected, self.faults = claim.text, list(verdict.faults)
             return False
+        written = _as_written(claim.text, verdict, self.sources)
+        if written is None:
+            self.rejected, self.faults = claim.text, ["a quote is not the source's own characters"]
+            return False
         new, marks = self._cite(verdict)
         if new:
             yield Event("citations", {"citations": [c.as_dict() for c in new]})
         lead = claim.lead if self.text else claim.lead.lstrip("\n")
         gap = " " if self.text and not lead and is_foreign(claim.text) else ""
-        said = f"{gap}{lead}{_as_written(claim.text, verdict, self.sources)}{marks}"
+        said = f"{gap}{lead}{written}{marks}"
         self.text += said
         yield Event("sentence", {"text": said})
         return True
@@ -107,15 +78,17 @@ class Draft:
         return new, "".join(f"[{n}]" for n in sorted(set(numbers)))
 
 
-def _as_written(text: str, verdict: Verdict, sources: Sequence[Source]) -> str:
-    """The claim with its quotes in the letter's own characters, where they differ in width alone."""
-    for quoted in re.findall(r"[《“‘\"]([^《》“”‘’\"]{2,})[》”’\"]", text):
-        for n, span in verdict.used:
-            written = span.of(sources[n].letter.text)
-            at = fold(written).find(fold(quoted))
-            if at >= 0:
-                text = text.replace(quoted, written[at : at + len(quoted)])
-                break
+def _as_written(text: str, verdict: Verdict, sources: Sequence[Source]) -> str | None:
+    """The claim with its quotes in the letter's own characters, where they differ in width alone; None where they differ in more."""
+    text = _STRAIGHT.sub(r"“\1”", text)
+    proof = [span.of(sources[n].letter.text) for n, span in verdict.used]
+    for start, end in outermost(text):
+        quoted = text[start:end]
+        places = [(written, at) for written in proof if (at := fold(written).find(fold(quoted))) >= 0]
+        if not places:
+            return None
+        written, at = next(((w, w.find(quoted)) for w, _ in places if quoted in w), places[0])
+        text = text[:start] + written[at : at + len(quoted)] + text[end:]
     return text
 
 
@@ -136,7 +109,7 @@ def compose(
     yield Event("status", {"state": "writing", "detail": ""})
     failure = yield from _attempt(draft, prompts[prompt, language].messages(**given))
     if failure is None and draft.faults:
-        yield Event("status", {"state": "repairing", "detail": "; ".join(draft.faults[:_SHOWN_FAULTS])})
+        yield Event("status", {"state": "repairing", "detail": ""})
         told = {
             "kept": draft.text,
             "draft": draft.rejected,
@@ -146,10 +119,8 @@ def compose(
         failure = yield from _attempt(draft, prompts["repair", language].messages(**given, **told))
     if failure is None and not draft.faults:
         return _written(answer, draft)
-    line = failure or f"the model's text did not stand: {'; '.join(draft.faults[:_SHOWN_FAULTS])}"
-    _log.warning(
-        "%s; the answer is extractive", line if failure else "the model's text did not stand the checks"
-    )
+    line = failure or "the model's text did not stand the checks"  # and is repeated nowhere
+    _log.warning("%s; the answer is extractive", line)
     yield Event("status", {"state": "extractive", "detail": line})
     return replace(answer, reason="unverified")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from rag.claims import Source, source_of
 from rag.engine import Answer
 from rag.instructions import left_out, touches
 from rag.letter import Letter, Measure, Span
@@ -13,6 +13,9 @@ from rag.overview import Line
 from rag.rank import Hit
 from rag.scope import folded_letter, mentions
 from rag.text import fold
+
+if TYPE_CHECKING:
+    from rag.claims import Source
 
 _CHARACTERS = 8000  # of the letters, for one answer
 _LEAST = 200  # of one measure, whatever the number of measures
@@ -51,6 +54,8 @@ def sources_of_lines(lines: Sequence[Line]) -> list[Source]:
 
 def _sources(pairs: Iterable[tuple[Letter, Measure]]) -> Iterator[Source]:
     """Each measure once, as long as the budget lasts; a long one is cut behind a sentence."""
+    from rag.claims import Source, source_of
+
     distinct = {(letter.sha256, measure.start): (letter, measure) for letter, measure in reversed([*pairs])}
     ordered = list(reversed(distinct.values()))
     share = max(_LEAST, _CHARACTERS // max(1, len(ordered)))

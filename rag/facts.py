@@ -128,7 +128,7 @@ def facts(text: str, date: str = "", *, masked: Sequence[str] = ()) -> Facts:
         masked: names whose characters hold no amounts and times of their own.
     """
     told = plain(text)
-    names = tuple(_names(told))
+    names = tuple(outermost(told))
     open_text = told
     for name in masked:
         open_text = open_text.replace(name, "\0" * len(name))
@@ -138,8 +138,8 @@ def facts(text: str, date: str = "", *, masked: Sequence[str] = ()) -> Facts:
     return Facts(told, tuple(_amounts(open_text)), times, names)
 
 
-def _names(told: str) -> Iterator[tuple[int, int]]:
-    """The spans inside the outermost marks; a mark that is never closed reaches to the end."""
+def outermost(told: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans inside the outermost 《》, “” and ‘’; a mark that is never closed reaches to the end."""
     depth = start = 0
     for at, character in enumerate(told):
         if character in _OPENING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rag.errors import ModelError
-from rag.prompts import Messages
+from rag.flow import Messages, ModelFailure
 from rag.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,22 +31,13 @@ _AHEAD = 8  # pieces that are read before they are asked for
 _LOOK_SECONDS = 0.2  # how often a waiting reader looks whether it is still wanted
 
 
-class ModelFailure(Exception):  # noqa: N818 (an outcome that the flow handles, never an error to a person)
-    """The model gave no usable text; the message is one line without keys, prompts and addresses."""
-
-
-def is_configured(settings: Settings) -> bool:
-    """Say whether an LLM is to be used; imports nothing."""
-    return bool(settings.llm_base_url or settings.llm_model)
-
-
 def open_model(settings: Settings) -> BaseChatModel | None:
     """Open the configured chat model; None when there is none.
 
     Raises:
         ModelError: half a configuration, or a name that LangChain does not know.
     """
-    if not is_configured(settings):
+    if not settings.uses_llm:
         return None
     if not settings.llm_model:
         raise ModelError("RAG_LLM_BASE_URL is set but RAG_LLM_MODEL is not", "both", "set RAG_LLM_MODEL")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rag.engine import shipped_prompts
 from rag.errors import PromptError
+from rag.flow import Messages
 
 LANGUAGES = ("zh", "en")
 VARIABLES: Mapping[str, frozenset[str]] = {
@@ -23,8 +24,6 @@ VARIABLES: Mapping[str, frozenset[str]] = {
 }
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
 _LINE = "\n---\n"
-
-Messages = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)

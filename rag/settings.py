@@ -68,3 +68,8 @@ class Settings(BaseSettings):
     )
     log_format: Literal["human", "json"] = Field("human", description="how the service logs")
     log_questions: bool = Field(False, description="questions may stand in the log")
+
+    @property
+    def uses_llm(self) -> bool:
+        """Whether a model is to write the answers."""
+        return bool(self.llm_base_url or self.llm_model)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from rag.assistant import Assistant
-from rag.compose import Event
 from rag.engine import Answer
 from rag.errors import LetterError, QuestionError
+from rag.flow import Event
 from rag.terminal import Style, show_answer, show_places
 
 _HELP = "A question a line; /new forgets what was said, /quit or Ctrl-D ends."

@@ -109,6 +109,30 @@ def test_quote_of_another_width_is_put_into_the_characters_of_the_letter(engine)
     assert "《海洲市居家养老服务三年行动方案（2025—2027年）》" in answer.answer
 
 
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "“自二〇二四年十月十八日运营以来”",
+        "“设置护理床位八十六张”",
+        "“设置护理床位86张、”",
+        "“设置护理床为86张”",
+    ],
+)
+def test_quote_that_differs_in_more_than_width_does_not_stand(engine, quote):
+    answer, _ = ask(engine, f"复函写道:{quote}。[1]")
+    assert answer.reason == "unverified"
+
+
+@pytest.mark.parametrize(
+    "quote", ["“设置护理床位86张”", '"设置护理床位８６张"', "“设置护理床位86张,集日间照料”"]
+)
+def test_quote_is_shown_in_the_characters_of_the_letter(engine, quote):
+    answer, _ = ask(engine, f"复函写道:{quote}。[1]")
+    assert answer.mode == "generated"
+    shown = answer.answer.split("“")[1].split("”")[0]
+    assert shown in answer.citations[0].letter.text
+
+
 def test_nothing_is_shown_before_it_has_been_checked(engine):
     model = writing(FIRST + WRONG, SECOND, piece=1)
     stream = Assistant(engine, model).stream(ASKED)

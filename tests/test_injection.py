@@ -29,7 +29,7 @@ def poisoned(tmp_path_factory, embedder):
 
 
 def told(events):
-    """Everything that reached the person: sentences, answers and quotes."""
+    """Everything that reached the person: sentences, answers, quotes and what was told of the way there."""
     found = []
     for event in events:
         found += [
