@@ -8,9 +8,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from rag.assistant import Assistant, History
-from rag.compose import Event
 from rag.engine import Answer, Engine
 from rag.errors import QuestionError
+from rag.flow import Event
 from rag.llm import open_model
 from rag.question import understand
 from rag.settings import Settings

@@ -9,9 +9,9 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from rag.compose import Event
 from rag.engine import Answer
 from rag.errors import RagError
+from rag.flow import Event
 from rag.problems import body, told
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
