@@ -12,8 +12,8 @@ from rag.embed import Embedder
 from rag.errors import LetterError
 from rag.intake import content_of, embedded_of
 from rag.keeper import Keeper, Report, fits
-from rag.letter import Letter
-from rag.parse import PARSER_VERSION, parse
+from rag.letter import PARSER_VERSION, Letter
+from rag.parse import parse
 from rag.read import SUFFIXES, letter_files, read_all
 from rag.salvage import salvage
 from rag.store import open_current, writer_lock

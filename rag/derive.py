@@ -20,8 +20,7 @@ import numpy as np
 from rag.catalogue import Catalogue
 from rag.embed import Embedder, Vectors
 from rag.errors import IndexDamaged, IndexMismatch, IndexMissing
-from rag.letter import Letter
-from rag.parse import PARSER_VERSION
+from rag.letter import PARSER_VERSION, Letter
 from rag.segment import (
     MEASURE_WORDS,
     SENTENCE_WORDS,
@@ -35,6 +34,7 @@ from rag.segment import (
 )
 from rag.store import (
     REBUILD,
+    check_built,
     check_file,
     current_name,
     link,
@@ -58,25 +58,6 @@ Progress = Callable[[str, int, int], None]  # what is done, how many are, of how
 
 def quiet(_: str, __: int, ___: int) -> None:
     """Progress that nobody looks at."""
-
-
-def check_built(manifest: dict[str, Any], embedder: Embedder) -> None:
-    """Check that an index was built with this model and this parser.
-
-    Raises:
-        IndexMismatch: naming both and the command that repairs it.
-    """
-    built = manifest["embedding"]
-    if built["fingerprint"] != embedder.fingerprint:
-        raise IndexMismatch(
-            f"the index was built with the embedding model {built['name']} ({built['fingerprint'][:12]})",
-            f"{embedder.name} ({embedder.fingerprint[:12]})",
-            REBUILD,
-        )
-    if manifest["parser"] != PARSER_VERSION:
-        raise IndexMismatch(
-            f"the index was built by parser {manifest['parser']}", f"{PARSER_VERSION}", REBUILD
-        )
 
 
 def built(folder: Path) -> tuple[Path, dict[str, Any]] | None:

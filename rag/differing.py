@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 
 from rag.answer import AMOUNTS, Choice
 from rag.confidence import Pick
@@ -110,11 +109,11 @@ def _amount(pick: Pick) -> Quantity | None:
 
 def _same_amount(one: str, asked: Quantity, two: str) -> Quantity | None:
     """The amount of the second sentence that stands where the one asked for stands in the first."""
-    if SequenceMatcher(None, _bare(one), _bare(two), autojunk=False).ratio() < _ALIKE:
+    if _ratio(_bare(one), _bare(two)) < _ALIKE:
         return None
     before = _bare(one[: asked.start])[-8:]
     mine = [q for q in quantities(two) if q.unit == asked.unit]
-    fit = [(SequenceMatcher(None, before, _bare(two[: q.start])[-8:]).ratio(), q) for q in mine]
+    fit = [(_ratio(before, _bare(two[: q.start])[-8:]), q) for q in mine]
     best = max(fit, key=lambda x: x[0], default=(0.0, None))
     return best[1] if best[0] >= _ALIKE else None
 
@@ -127,6 +126,12 @@ def _bare(folded: str) -> str:
     for q in quantities("".join(out)):
         out[q.start : q.end] = [_BLANK] + [" "] * (q.end - q.start - 1)
     return re.sub(r"[\s,。;:、!?]|截至|以来", "", "".join(out))
+
+
+def _ratio(one: str, two: str) -> float:
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, one, two, autojunk=False).ratio()
 
 
 def _date(pick: Pick) -> Pick | None:

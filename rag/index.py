@@ -10,13 +10,12 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag.bulk import Change, parse_all, update
-from rag.derive import check_built
 from rag.embed import Embedder, Ids, StaticEmbedder, Vectors
 from rag.errors import IndexMismatch, LetterError
 from rag.letter import Letter
@@ -30,13 +29,23 @@ from rag.segment import (
     reconstruct,
     search_vectors,
 )
-from rag.store import REBUILD, Entry, open_current
+from rag.store import REBUILD, Entry, check_built, open_current
 from rag.words import Addresses, Words
+
+if TYPE_CHECKING:
+    from rag.bulk import Change, parse_all, update
 
 __all__ = ["Change", "Index", "measure_text", "measure_words", "parse_all", "update"]
 
 _KEPT = 20_000  # measures whose pieces are kept in memory
 _ROW = np.uint64(0xFFFFFFFF)
+
+
+def __getattr__(name: str) -> Any:
+    """Import what builds an index when it is first used: who only asks needs neither readers nor parser."""
+    if name in ("Change", "parse_all", "update"):
+        return getattr(import_module("rag.bulk"), name)
+    raise AttributeError(f"module 'rag.index' has no attribute {name!r}")
 
 
 class Index:

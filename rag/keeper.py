@@ -9,11 +9,11 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from rag.catalogue import Catalogue
-from rag.derive import Progress, built, check_built, derive, quiet
+from rag.derive import Progress, built, derive, quiet
 from rag.embed import Embedder
 from rag.errors import IndexMismatch
 from rag.intake import ADDED, KNOWN, LEFT_OUT, OLDER, UPDATED, Arrival
-from rag.store import writer_lock
+from rag.store import check_built, writer_lock
 
 
 @dataclass(slots=True)

@@ -19,8 +19,8 @@ from rag.derive import built, tidy
 from rag.errors import LetterError
 from rag.intake import LEFT_OUT, Arrival, content_of, embedded_of, take_in
 from rag.keeper import Keeper, Report
-from rag.letter import Letter
-from rag.parse import PARSER_VERSION, parse
+from rag.letter import PARSER_VERSION, Letter
+from rag.parse import parse
 from rag.prepare import Files, Item, Prepared, prepare_all
 from rag.read import STDIN, Source, is_letter, letter_files
 from rag.salvage import salvage

@@ -23,8 +23,6 @@ from rag.metadata import Metadata, find_metadata, is_date_line, signoff_start
 from rag.read import Source
 from rag.text import fold
 
-PARSER_VERSION = 2
-
 _ANNEX = re.compile(rf"附件\s*([{NUMERAL}]{{1,3}}|\d{{1,2}})?\s*(?:[:.、]?\s*[^。]{{0,60}})?$")
 _PRIVATE = re.compile(
     r"^[(【\[]?(?:联系人|联系电话|联系方式|联系单位|经办人|承办人|签发人|公开属性|公开方式|是否公开|(?:办公)?电话|手机|传真|电子邮箱|邮箱|邮编|抄送|抄报)"

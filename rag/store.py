@@ -17,9 +17,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, IndexStateError
+from rag.letter import PARSER_VERSION
+
+if TYPE_CHECKING:
+    from rag.embed import Embedder
 
 T = TypeVar("T")
 Entry = dict[str, Any]
@@ -217,6 +221,25 @@ def read_manifest(folder: Path, name: str) -> dict[str, Any]:
     if _seal(manifest) != name:
         raise IndexDamaged(f"{home / MANIFEST} is altered", f"the manifest of {name}", REBUILD)
     return manifest
+
+
+def check_built(manifest: dict[str, Any], embedder: Embedder) -> None:
+    """Check that an index was built with this model and this parser.
+
+    Raises:
+        IndexMismatch: naming both and the command that repairs it.
+    """
+    built = manifest["embedding"]
+    if built["fingerprint"] != embedder.fingerprint:
+        raise IndexMismatch(
+            f"the index was built with the embedding model {built['name']} ({built['fingerprint'][:12]})",
+            f"{embedder.name} ({embedder.fingerprint[:12]})",
+            REBUILD,
+        )
+    if manifest["parser"] != PARSER_VERSION:
+        raise IndexMismatch(
+            f"the index was built by parser {manifest['parser']}", f"{PARSER_VERSION}", REBUILD
+        )
 
 
 def _seal(manifest: dict[str, Any]) -> str:
