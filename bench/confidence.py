@@ -1,16 +1,22 @@
-"""Fit the weights of `rag.confidence` on the development questions over the made-up letters.
+"""Fit the weights of `rag.confidence` on the development questions and on the teaching data that the reader never saw.
 
-Each answerable question is asked of its own letter and of all letters together (true when the answer is right), and of three
-letters it is not about (false); each unanswerable one of its own letter (false). ``letters_b`` has no part in it. Prints
-the weights, and how well they tell true from false on questions held out in turn. Run: .venv/bin/python bench/confidence.py
+The development questions are asked of the made-up letters: each answerable one of its own letter and of all letters together
+(true when the answer is right), and of three letters it is not about (false); each unanswerable one of its own letter (false).
+The official texts of the teaching data that are kept apart (`rag.teach.kept_apart`) are put together as letters of 16 measures, and
+their questions asked of these. ``letters_b`` has no part in it. Prints the weights, and how well they tell true from false on questions
+held out in turn. Run: .venv/bin/python bench/confidence.py
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -23,18 +29,69 @@ from rag.embed import open_embedder
 from rag.engine import Engine
 from rag.evaluate import holds
 from rag.index import parse_all, update
+from rag.letter import Letter
+from rag.parse import parse
 from rag.question import Kind, is_no_question, understand
+from rag.read import Source
 from rag.settings import BUNDLED_MODEL, Settings
+from rag.teach import kept_apart, load_teaching
 
 HERE = Path(__file__).parent
 LETTERS = (HERE.parent / "tests" / "letters", HERE / "letters")
 SET_BY_HAND = ("title", "time", "absent")
+_MEASURES = 16  # of a letter made of teaching texts
+_NUMERALS = [
+    "一",
+    "二",
+    "三",
+    "四",
+    "五",
+    "六",
+    "七",
+    "八",
+    "九",
+    "十",
+    "十一",
+    "十二",
+    "十三",
+    "十四",
+    "十五",
+    "十六",
+]
 
 
-def engines(scratch: Path) -> dict[str, Engine]:
+def taught_letters() -> tuple[list[Letter], list[dict[str, Any]]]:
+    """Letters made of teaching texts kept apart, and the questions on them as rows like those of the development files."""
+    rows = [r for r in load_teaching() if r["k"] != "term" and kept_apart(r["p"])]
+    texts = sorted({r["p"] for r in rows if "\n" not in r["p"]}, key=lambda t: zlib.crc32(t.encode()))
+    letters, home = [], {}
+    for n in range(0, len(texts) - _MEASURES + 1, _MEASURES):
+        some = texts[n : n + _MEASURES]
+        body = "".join(f"（{_NUMERALS[i]}）{t}\n" for i, t in enumerate(some))
+        text = f"关于第{n}号提案的答复\n一、有关情况\n{body}2025年7月31日\n"
+        letter = parse(Source(f"taught-{n}", text, hashlib.sha256(text.encode()).hexdigest()))
+        letters.append(letter)
+        home |= dict.fromkeys(some, letter.id)
+    asked = [
+        {
+            "id": f"{r['p'][:40]}",
+            "letter": home[r["p"]],
+            "question": r["q"],
+            "refuse": r["k"] == "unanswered",
+            "answer": r.get("a", r["p"][:20]),
+        }
+        for r in rows
+        if r["p"] in home and ("a" in r or r["k"] == "unanswered")
+    ]
+    return letters, asked
+
+
+Told = tuple[dict[str, float], bool, str, str]  # features, right, id of the question, where it is from
+
+
+def engines(scratch: Path, letters: Sequence[Letter]) -> dict[str, Engine]:
     """An engine for all letters together (``all``) and one for each."""
     model = open_embedder(str(BUNDLED_MODEL))
-    letters = parse_all(LETTERS)
     found = {}
     for name, some in {"all": letters, **{a.id: [a] for a in letters}}.items():
         update(scratch / name, some, model)
@@ -57,13 +114,11 @@ def weigh(engine: Engine, text: str) -> tuple[dict[str, float], str] | None:
     return features(engine.index, question, choice.picks[0]), said
 
 
-def collect(library: dict[str, Engine]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Features (rows, names), truth (rows,) and the question each row comes from."""
+def development(scratch: Path) -> Iterator[Told]:
+    """The development questions, each asked of several letters."""
     rng = random.Random(1)
+    library = engines(scratch, parse_all(LETTERS))
     single = [name for name in library if name != "all"]
-    table: list[list[float]] = []
-    right: list[int] = []
-    groups: list[str] = []
     for file in ("dev", "letters_a"):
         for line in (HERE / f"{file}.jsonl").read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
@@ -72,16 +127,27 @@ def collect(library: dict[str, Engine]) -> tuple[np.ndarray, np.ndarray, list[st
             for name in (*own, *others):
                 found = weigh(library[name], row["question"])
                 if found is not None:
-                    table.append([found[0][n] for n in WEIGHTS])
-                    right.append(int(not row["refuse"] and name in own and holds(row, found[1])))
-                    groups.append(row["id"])
-    return np.array(table), np.array(right), groups
+                    right = not row["refuse"] and name in own and holds(row, found[1])
+                    yield found[0], right, row["id"], f"{file}/{row.get('style', '')}"
+
+
+def taught(scratch: Path) -> Iterator[Told]:
+    """The questions of the teaching data kept apart, asked of their letter."""
+    letters, rows = taught_letters()
+    library = engines(scratch, letters)
+    for row in rows:
+        found = weigh(library[row["letter"]], row["question"])
+        if found is not None:
+            yield found[0], not row["refuse"] and holds(row, found[1]), row["id"], "taught"
 
 
 def main() -> None:
     """Collect, fit, print."""
     with tempfile.TemporaryDirectory() as scratch:
-        table, truth, groups = collect(engines(Path(scratch)))
+        told = [*development(Path(scratch) / "a"), *taught(Path(scratch) / "b")]
+    table = np.array([[values[n] for n in WEIGHTS] for values, *_ in told])
+    truth = np.array([int(right) for _, right, *_ in told])
+    groups, sources = [g for *_, g, _ in told], np.array([s for *_, s in told])
     free = [i for i, n in enumerate(WEIGHTS) if n not in SET_BY_HAND]
     model = LogisticRegression(C=1, fit_intercept=False, max_iter=5000)
     held = cross_val_predict(
@@ -90,16 +156,19 @@ def main() -> None:
     model.fit(table[:, free], truth)
     fitted = dict(zip([list(WEIGHTS)[i] for i in free], model.coef_[0], strict=True))
     for name, used in WEIGHTS.items():
-        told = f"{fitted[name]:>7.2f}" if name in fitted else "by hand"
-        print(f"{name:<14}{told}   in use {used:>6.2f}")
+        shown = f"{fitted[name]:>7.2f}" if name in fitted else "by hand"
+        print(f"{name:<14}{shown}   in use {used:>6.2f}")
     used = 1 / (1 + np.exp(-table @ np.array(list(WEIGHTS.values()))))
-    for told, p in (("fitted, held out", held), ("in use", used)):
-        for threshold in (0.3, 0.4, 0.5):
-            print(
-                f"{told:<18}AUC {roc_auc_score(truth, p):.3f}  at {threshold}: "
-                f"kept of the right {(p[truth == 1] >= threshold).mean():.3f}  "
-                f"refused of the wrong {(p[truth == 0] < threshold).mean():.3f}"
-            )
+    for name, p in (("fitted, held out", held), ("in use", used)):
+        for source in ("all", *sorted(set(sources))):
+            of = np.ones(len(truth), bool) if source == "all" else sources == source
+            area = roc_auc_score(truth[of], p[of])
+            print(f"{name:<18}{source:<20}{of.sum():>5} questions, AUC {area:.3f}", end="")
+            for threshold in (0.3, 0.4, 0.5):
+                kept = (p[of & (truth == 1)] >= threshold).mean()
+                refused = (p[of & (truth == 0)] < threshold).mean()
+                print(f"; at {threshold}: kept {kept:.2f}, refused {refused:.2f}", end="")
+            print()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ not answer. The kinds and how the rows were written are in ``rag/teaching/README
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -37,6 +38,11 @@ def load_teaching(folder: Path = TEACHING) -> list[dict[str, str]]:
                 raise DataError(f"row {number} of {path.name}: {wrong}", '{"q", "p", "f", "k"}')
             found.append(row)
     return found
+
+
+def kept_apart(text: str) -> bool:
+    """Say whether an official text is one of the 4 % that the reader never learns from: its confidence is fitted on them."""
+    return zlib.crc32(fold(text).encode()) % 25 == 0
 
 
 def _wrong(row: Any, field: str) -> str:
