@@ -102,8 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--teaching-epochs", type=float, default=12, metavar="N", help="over the teaching data, after that"
     )
-    train.add_argument("--minutes", type=float, default=25, metavar="N", help="reader: how long to train")
-    train.add_argument("--start", metavar="MODEL", help="embedder: go on from this model folder")
+    train.add_argument("--minutes", type=float, default=60, metavar="N", help="reader: how long to train")
+    train.add_argument("--processes", type=_positive, default=2, metavar="N", help="reader: side by side")
+    train.add_argument("--start", metavar="MODEL", help="go on from this model folder")
     doctor = add("doctor", commands.do_doctor, "Check the model, the index and the settings.")
     serve = add("serve", commands.do_serve, "Start the HTTP service.")
     serve.add_argument("--host", metavar="ADDRESS")

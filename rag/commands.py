@@ -255,7 +255,8 @@ def do_train(options: argparse.Namespace, settings: Settings) -> int:
         from rag.train_reader import train_reader
 
         home = out if options.out else out / "models" / "reader"
-        train_reader(data, home, minutes=options.minutes)
+        start = Path(options.start) if options.start else None
+        train_reader(data, home, minutes=options.minutes, processes=options.processes, start=start)
         say(f"saved to {home}")
     else:
         home = out if options.out else out / "models" / "embedder"

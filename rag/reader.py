@@ -155,20 +155,28 @@ class Reader:
         f_q, f_w = match(asked.ids, ids, static_q, static_w, mask)
         q = self._input(np.broadcast_to(asked.ids, (many, n)), static_q, f_q, 0)
         w = self._input(ids, static_w, f_w, 1)
-        whole = np.concatenate([np.ones((many, n), np.float32), mask], axis=1)
+        latent = len(self._w["latent"])
+        hub = latent + n
+        h = np.broadcast_to(self._w["latent"], (many, *self._w["latent"].shape))
+        shown = np.concatenate([np.ones((many, hub), np.float32), mask], axis=1)
         for b in range(self.config["blocks"]):
-            q, w = self._convolve(q, b, None), self._convolve(w, b, mask)
-            x = self._attend(np.concatenate([q, w], axis=1), whole, b)
+            x = np.concatenate([h, self._convolve(q, b, None), self._convolve(w, b, mask)], axis=1)
+            x = self._attend(x, hub, shown, b)
             x = x + self._feed(x, b)
-            q, w = x[:, :n], x[:, n:]
-        w, q = self._norm(w, "last"), self._norm(q, "last")
-        logits = self._linear(w, "span")
-        pooled = np.concatenate(
-            [q.mean(axis=1), np.where(mask[..., None] > 0, w, -1e4).max(axis=1), q.max(axis=1)], axis=1
-        )
-        answers = self._linear(np.maximum(self._linear(pooled, "pool"), 0), "answers")[:, 0]
-        logits = np.where(mask[..., None] > 0, logits, -1e4)
-        return answers, logits[..., 0], logits[..., 1]
+            h, q, w = x[:, :latent], x[:, latent:hub], x[:, hub:]
+        h, q, w = self._norm(h, "last"), self._norm(q, "last"), self._norm(w, "last")
+        logits = np.where(mask[..., None] > 0, self._linear(w, "span"), -1e4)
+        likely = _softmax(logits, axis=1)
+        pooled = [
+            q.mean(axis=1),
+            np.where(mask[..., None] > 0, w, -1e4).max(axis=1),
+            q.max(axis=1),
+            h[:, 0],
+            (likely[..., :1] * w).sum(axis=1),
+            (likely[..., 1:] * w).sum(axis=1),
+        ]
+        hidden = np.maximum(self._linear(np.concatenate(pooled, axis=1), "pool"), 0)
+        return self._linear(hidden, "answers")[:, 0], logits[..., 0], logits[..., 1]
 
     def _static(self, rows: Ints) -> Vectors:
         found: Vectors = self._table[rows].astype(np.float32)
@@ -207,17 +215,17 @@ class Reader:
         out += self._w[f"{name}.depth.bias"]
         return x + self._linear(np.maximum(out, 0), f"{name}.point")
 
-    def _attend(self, x: Vectors, mask: Vectors, block: int) -> Vectors:
+    def _attend(self, x: Vectors, hub: int, shown: Vectors, block: int) -> Vectors:
         name, heads = f"blocks.{block}.attend", self.config["heads"]
         many, length, width = x.shape
         y = self._linear(self._norm(x, f"{name}.norm"), f"{name}.qkv")
-        y = y.reshape(many, length, 3, heads, width // heads).transpose(2, 0, 3, 1, 4)
-        scores = (y[0] * np.float32((width // heads) ** -0.5)) @ y[1].swapaxes(-1, -2)
-        scores += ((mask - 1) * np.float32(1e4))[:, None, None, :]
-        scores -= scores.max(axis=-1, keepdims=True)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=-1, keepdims=True)
-        mixed = (scores @ y[2]).transpose(0, 2, 1, 3).reshape(many, length, width)
+        q, k, v = y.reshape(many, length, 3, heads, width // heads).transpose(2, 0, 3, 1, 4)
+        q = q * np.float32((width // heads) ** -0.5)
+        k = k.swapaxes(-1, -2)
+        bias = ((shown - 1) * np.float32(1e4))[:, None, None, :]
+        central = _softmax(q[:, :, :hub] @ k + bias, axis=-1) @ v
+        outer = _softmax(q[:, :, hub:] @ k[..., :hub], axis=-1) @ v[:, :, :hub]
+        mixed = np.concatenate([central, outer], axis=2).transpose(0, 2, 1, 3).reshape(many, length, width)
         return x + self._linear(mixed, f"{name}.out")
 
     def _feed(self, x: Vectors, block: int) -> Vectors:
@@ -284,6 +292,12 @@ def _best_spans(
         if all(end <= x or begin >= y for x, y, _ in found):
             found.append((begin, end, float(scores[a, b])))
     return tuple(found)
+
+
+def _softmax(x: Vectors, axis: int) -> Vectors:
+    out: Vectors = np.exp(x - x.max(axis=axis, keepdims=True))
+    out /= out.sum(axis=axis, keepdims=True)
+    return out
 
 
 def _log_softmax(x: Vectors) -> Vectors:

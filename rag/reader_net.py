@@ -45,7 +45,7 @@ class Convolve(nn.Module):
 
 
 class Attend(nn.Module):
-    """Self-attention over the question and the window together; residual."""
+    """The hub (latent tokens and the question) attends to all tokens, the window to the hub alone; residual."""
 
     def __init__(self, width: int, heads: int, share: float) -> None:
         super().__init__()
@@ -55,13 +55,17 @@ class Attend(nn.Module):
         self.drop = Drop(share)
         self.heads = heads
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Mix all tokens of ``x`` (many, length, width); ``bias`` hides padding."""
+    def forward(self, x: Tensor, hub: int, bias: Tensor) -> Tensor:
+        """Mix the tokens of ``x`` (many, length, width), of which the first ``hub`` are the hub; ``bias`` hides padding."""
         many, length, width = x.shape
         parts = self.qkv(self.norm(x)).view(many, length, 3, self.heads, width // self.heads)
         q, k, v = parts.permute(2, 0, 3, 1, 4)
-        scores = (q * (width // self.heads) ** -0.5) @ k.transpose(-1, -2) + bias.to(q.dtype)
-        mixed = (scores.softmax(-1).to(v.dtype) @ v).transpose(1, 2).reshape(many, length, width)
+        q = q * (width // self.heads) ** -0.5
+        bias = bias.to(q.dtype)
+        central = ((q[:, :, :hub] @ k.transpose(-1, -2) + bias).softmax(-1).to(v.dtype)) @ v
+        scores = q[:, :, hub:] @ k[:, :, :hub].transpose(-1, -2) + bias[..., :hub]
+        outer = scores.softmax(-1).to(v.dtype) @ v[:, :, :hub]
+        mixed = torch.cat([central, outer], 2).transpose(1, 2).reshape(many, length, width)
         attended: Tensor = x + self.drop(self.out(mixed))
         return attended
 
@@ -102,10 +106,11 @@ class Net(nn.Module):
         characters: int,
         table: Tensor,
         *,
-        width: int = 128,
-        blocks: int = 3,
-        heads: int = 4,
-        inner: int = 256,
+        width: int = 160,
+        blocks: int = 4,
+        heads: int = 5,
+        inner: int = 320,
+        latent: int = 8,
         share: float = 0.1,
     ) -> None:
         super().__init__()
@@ -113,14 +118,12 @@ class Net(nn.Module):
         self.character = nn.Parameter(torch.randn(characters, 96) * 0.1)
         self.static = nn.Parameter(torch.randn(96, table.shape[1]) * 0.1)
         self.segment = nn.Parameter(torch.zeros(2, width))
+        self.latent = nn.Parameter(torch.randn(latent, width) * 0.5)
         self.input = nn.Linear(96 + 96 + FEATURES + 1, width)
         self.first, self.last = nn.LayerNorm(width), nn.LayerNorm(width)
         self.blocks = nn.ModuleList([Block(width, 7, heads, inner, share) for _ in range(blocks)])
-        self.span, self.pool, self.answers = (
-            nn.Linear(width, 2),
-            nn.Linear(3 * width, width),
-            nn.Linear(width, 1),
-        )
+        self.span, self.answers = nn.Linear(width, 2), nn.Linear(width, 1)
+        self.pool = nn.Linear(6 * width, width)
         self.drop = Drop(share)
         self.config = {"blocks": blocks, "heads": heads}
 
@@ -133,19 +136,26 @@ class Net(nn.Module):
             q_static, w_static = self.table[q_rows], self.table[w_rows]
             q_match, w_match = match(q_ids, w_ids, q_static, w_static)
         q, w = self._embed(q_ids, q_static, q_match, 0), self._embed(w_ids, w_static, w_match, 1)
-        bias = ((torch.cat([q_mask, w_mask], 1) - 1) * -_LOW)[:, None, None, :]
+        many, latent, hub = len(q), len(self.latent), len(self.latent) + q.shape[1]
+        h = self.latent[None].expand(many, -1, -1).to(q.dtype)
+        shown = torch.cat([torch.ones(many, latent), q_mask, w_mask], 1)
+        bias = ((shown - 1) * -_LOW)[:, None, None, :]
         for block in self.blocks:
             assert isinstance(block, Block)
-            both = [block.convolve(q, q_mask), block.convolve(w, w_mask)]
-            x = block.feed(block.attend(torch.cat(both, 1), bias))
-            q, w = x[:, : q.shape[1]], x[:, q.shape[1] :]
-        q, w = self.last(q), self.last(w)
+            both = torch.cat([h, block.convolve(q, q_mask), block.convolve(w, w_mask)], 1)
+            x = block.feed(block.attend(both, hub, bias))
+            h, q, w = x[:, :latent], x[:, latent:hub], x[:, hub:]
+        h, q, w = self.last(h), self.last(q), self.last(w)
         spans = torch.where(w_mask[..., None] > 0, self.span(w).float(), torch.tensor(_LOW))
         low = torch.tensor(_LOW, dtype=w.dtype)
+        likely = spans.softmax(1).to(w.dtype)
         pooled = [
             (q * q_mask[..., None]).sum(1) / q_mask.sum(1, keepdim=True).clamp_min(1),
             torch.where(w_mask[..., None] > 0, w, low).amax(1),
             torch.where(q_mask[..., None] > 0, q, low).amax(1),
+            h[:, 0],
+            (likely[..., :1] * w).sum(1),
+            (likely[..., 1:] * w).sum(1),
         ]
         answers = self.answers(F.relu(self.pool(torch.cat(pooled, 1)))).float()[:, 0]
         return answers, spans[..., 0], spans[..., 1]

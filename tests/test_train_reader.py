@@ -8,7 +8,10 @@ import gzip
 import json
 import random
 
+import numpy as np
 import pytest
+from fakes import run_python
+from safetensors.numpy import load_file
 
 from rag.reader import Encoder, Reader
 from rag.reader_data import Item, crop, load_material, made_questions, sentence_ranges
@@ -141,3 +144,29 @@ def test_reader_trained_in_seconds_opens_on_numpy(data, embedder, tmp_path):
     reading = Reader(out, embedder).read("换乘减免多少?", [CONTEXT[:60]])[0]
     assert len(reading.spans) > 0
     assert sorted(p.name for p in out.iterdir()) == ["reader.json", "reader.safetensors"]
+
+
+def test_processes_go_on_together_from_a_reader(data, tmp_path):
+    code = f"""
+from pathlib import Path
+from rag.train_reader import train_reader
+taught = {TAUGHT!r}
+given = dict(taught=taught, minutes=0.03)
+train_reader(Path({str(data)!r}), Path("one"), **given)
+train_reader(Path({str(data)!r}), Path("two"), start=Path("one"), processes=2, learning_rate=1e-9, **given)
+"""
+    done = run_python("-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    one, two = (load_file(tmp_path / name / "reader.safetensors") for name in ("one", "two"))
+    assert all(np.allclose(one[k].astype(np.float32), two[k].astype(np.float32), atol=2e-3) for k in one)
+
+
+def test_text_without_the_sentence_that_answers_is_a_negative(data, embedder):
+    text = "一小时内换乘减免1元。全年减免286万元。新增公交线路共12条。"
+    taught = [{"q": "全年便宜了多少", "p": text, "f": "x", "k": "question", "a": "286万元"}]
+    material = load_material(data, taught, embedder, made=1)
+    encode = Encoder("".join(sorted(set(text))), embedder)
+    examples = Examples(material, encode, seed=1)
+    (item,) = material.taught
+    parts = examples._without_answer(item)
+    assert [t[slice(*where)] for t, where in parts] == ["一小时内换乘减免1元。", "新增公交线路共12条。"]
