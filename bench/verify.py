@@ -201,6 +201,10 @@ def _names(case: Case, number: int) -> Iterator[tuple[str, str]]:
     for name in re.findall(f"{letter.issuer[:3]}|[㐀-鿿]{{2}}(?:镇|街道)(?=[㐀-鿿])", text)[:1]:
         if name and name in letter.text:
             yield "name exchanged", text.replace(name, _OTHERS[number % len(_OTHERS)])
+    for m in list(re.finditer("[㐀-鿿]{2}(?:镇(?!级)|街道|局)(?=[㐀-鿿])", text))[:1]:
+        if m[0] in letter.text and not set(m[0]) & set("乡全各区城"):
+            first = "东" if m[0][0] != "东" else "西"
+            yield "name altered", text[: m.start()] + first + text[m.start() + 1 :]
     quote = case.sources[0].spans[-1].of(letter.text).strip("。；;\n")[:30]
     if len(quote) > 12:
         at = 3 + number % 8
