@@ -3,10 +3,9 @@
 Contract: what is highlighted is the quote, character for character; a letter cannot act, whatever it holds; nothing is
 fetched from elsewhere and nothing is complained of in the console; axe finds nothing; it works by keyboard and on a phone.
 
-Needs Chromium (Debian: ``apt-get install chromium fonts-wqy-microhei``); skipped without it, but never in CI.
+Needs Chromium (Debian: ``apt-get install chromium fonts-wqy-microhei``); skipped without it; `.ci/run` installs it where it can.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from rag.settings import Settings
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("CI"), reason="no Chromium here: apt-get install chromium"
+    CHROMIUM is None, reason="no Chromium here: apt-get install chromium fonts-wqy-microhei"
 )
 ASKED, QUOTE = "零工驿站建了多少家?", "截至目前,全市建成零工驿站63家。"
 HOSTILE = """关于<img src=x onerror=alert(1)>建议的答复
