@@ -5,6 +5,7 @@ A generation is a list of segments. Adding a letter writes a small segment; thos
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -100,8 +101,8 @@ def write_segment(
             versions.append(e.version)
             letters.append(e.letter)
             told()
-    faiss.write_index(measures, str(folder / MEASURES))
-    faiss.write_index(sentences, str(folder / SENTENCES))
+    _write_faiss(measures, folder / MEASURES)
+    _write_faiss(sentences, folder / SENTENCES)
     del measures, sentences
     known = list(zip(versions, letters, strict=True))
     measured = ((v, measure_words(a, m)) for v, a in known for m in a.measures)
@@ -178,6 +179,13 @@ def reconstruct(index: Any, rows: Sequence[int] | Ids) -> Vectors:
     """Return vectors by row: shape ``(len(rows), dimension)``."""
     vectors: Vectors = index.reconstruct_batch(np.asarray(rows, np.int64))
     return vectors
+
+
+def _write_faiss(index: Any, path: Path) -> None:
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:  # what FAISS makes of a full disk
+        raise OSError(errno.EIO, "the vectors cannot be written; is the disk full?", str(path)) from error
 
 
 def _read_faiss(path: Path) -> Any:

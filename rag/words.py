@@ -6,6 +6,7 @@ into one tantivy index (:func:`join_words`), so that frequencies and lengths are
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -62,6 +63,13 @@ def build_words(path: Path, texts: Iterable[tuple[int, str]], number: int = 0) -
         number: of the segment.
     """
     path.mkdir()
+    try:
+        _write(path, texts, number)
+    except ValueError as error:  # what tantivy makes of a full disk
+        raise OSError(errno.EIO, "the words cannot be written; is the disk full?", str(path)) from error
+
+
+def _write(path: Path, texts: Iterable[tuple[int, str]], number: int) -> None:
     index = _with_terms(tantivy.Index(_schema(), path=str(path)))
     writer = index.writer(heap_size=_BUFFER, num_threads=1)
     for place, (letter, text) in enumerate(texts):
