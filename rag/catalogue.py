@@ -140,7 +140,8 @@ class Catalogue:
             import sqlite3
 
             code = getattr(error, "sqlite_errorname", "")
-            if isinstance(error, sqlite3.OperationalError) and not code.startswith("SQLITE_CORRUPT"):
+            # An error without a code is Python's own: text that is no UTF-8.
+            if isinstance(error, sqlite3.OperationalError) and code and not code.startswith("SQLITE_CORRUPT"):
                 raise OSError(0, f"{error} ({code})", str(self.path)) from error
             raise self._damaged(str(error)) from error
 
