@@ -66,6 +66,8 @@ def _candidates(question: Question, read: Read, nearness: Nearness) -> Iterator[
     for start, end, log_probability in read.reading.spans:
         found = _trimmed(text, Span(read.window.start + start, read.window.start + end))
         for span in _whole(text, found, question):
+            if not _touched(read.hit.measure, span):
+                continue  # a line that is no sentence, such as a phone number
             gain = _fit(question, read.hit.letter, read.hit.measure, text, span)
             gain += _NEAR * _nearness(question, read.hit.measure, text, span, nearness)
             yield _Candidate(read, span, base + _SPAN * log_probability + gain)
@@ -160,10 +162,14 @@ def _sentence(measure: Measure, span: Span) -> Span:
     return next((s for s in measure.sentences if s.start <= span.start < s.end), span)
 
 
+def _touched(measure: Measure, span: Span) -> list[Span]:
+    return [s for s in measure.sentences if s.start < span.end and s.end > span.start]
+
+
 def _picks(question: Question, candidate: _Candidate) -> Iterator[Pick]:
     """The sentences a candidate stands in, in order; the short answer with the first."""
     hit, span = candidate.read.hit, candidate.span
-    touched = [s for s in hit.measure.sentences if s.start < span.end and s.end > span.start][:_MOST]
+    touched = _touched(hit.measure, span)[:_MOST]
     if question.kind not in _SENTENCES:
         touched = touched[:1]
     for i, sentence in enumerate(touched):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import tomllib
 from collections.abc import Sequence
@@ -231,15 +232,16 @@ class Engine:
         return question, *self.hits(question, letters, letter_id, k)
 
     def without_own_names(self, question: Question, letters: Sequence[str]) -> Question:
-        """The question without searching for names that all the letters bear: they tell no measure from another."""
+        """The question without the names that all the letters bear: they tell no measure from another, and no measure repeats them."""
         chosen = [self.index.letter(i) for i in letters]
         names = [n for n in question.names if all(mentions(header(a), n) for a in chosen)]
         first = place_of(chosen[0]) if chosen else ""
         places = [first] if first and all(place_of(a) == first for a in chosen) else []
-        asked = question.asked
+        asked, folded = question.asked, question.folded
         for name in filter(None, (*names, *places)):
             asked = asked.replace(name, " ").strip() or asked
-        return replace(question, asked=asked)
+            folded = re.sub(rf"在?{re.escape(name)}[省市县区州]?的?", "", folded).lstrip(",、 ") or folded
+        return replace(question, asked=asked, folded=folded)
 
     def hits(
         self, question: Question, letters: Sequence[str], letter_id: str | None, k: int

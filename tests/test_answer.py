@@ -5,9 +5,14 @@ the short answer is a slice of the quoted sentence; what the letters do not say 
 """
 
 import pytest
+from fakes import letter_of
 
 from rag.answer import Choice, choose
+from rag.letter import Span
 from rag.question import understand
+from rag.rank import Hit
+from rag.reader import Reading
+from rag.reading import Read
 
 
 def chosen(engine, text, k=5):
@@ -88,3 +93,14 @@ def test_what_the_letters_say_is_surer_than_what_they_do_not(engine):
 
 def test_without_hits_there_is_no_answer(engine):
     assert choose(engine.index, understand("建了多少家?"), []) == Choice((), 0.0)
+
+
+def test_line_that_is_no_sentence_is_no_answer(engine):
+    letter = letter_of(
+        "某委员:\n一、办事。窗口设在一楼大厅。\n联系人:张三,电话:12345678\n二、培训。办班5期。\n"
+    )
+    start = letter.text.index("12345678")
+    measure = next(m for m in letter.measures if m.start <= start < m.end)
+    spans = ((start - measure.start, start - measure.start + 8, -0.1),)
+    read = Read(Hit(letter, measure, 1.0, 1.0, ()), 0, Span(measure.start, measure.end), Reading(5.0, spans))
+    assert choose(engine.index, understand("几点开门?"), [read]).picks == ()
