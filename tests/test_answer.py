@@ -97,7 +97,7 @@ def test_without_hits_there_is_no_answer(engine):
 
 def test_line_that_is_no_sentence_is_no_answer(engine):
     letter = letter_of(
-        "某委员:\n一、办事。窗口设在一楼大厅。\n联系人:张三,电话:12345678\n二、培训。办班5期。\n"
+        "关于建议的答复\n某委员:\n一、办事。窗口设在一楼大厅。\n某某局\n2025年5月6日\n联系人:张三\n联系电话:12345678\n"
     )
     start = letter.text.index("12345678")
     measure = next(m for m in letter.measures if m.start <= start < m.end)
