@@ -379,7 +379,5 @@ def _fault(sentence: Any) -> str | None:
 
 
 def shipped_prompts() -> Path:
-    """The folder of the prompts that come with the program."""
-    here = Path(__file__).parent
-    installed = here / "prompts"
-    return installed if installed.is_dir() else here.parent / "prompts"
+    """The folder of the prompts that come with the program: a link to ``prompts/``, so that a wheel holds them too."""
+    return Path(__file__).parent / "data" / "prompts"
