@@ -19,7 +19,8 @@ from rag.text import fold
 WINDOW = 12
 MODULES = sorted((ROOT / "rag").glob("*.py"))
 WEB = sorted((ROOT / "rag" / "web").iterdir())
-SHIPPED = [*MODULES, *WEB, *sorted((ROOT / "rag" / "data").iterdir()), *sorted((ROOT / "prompts").iterdir())]
+DATA = sorted(p for p in (ROOT / "rag" / "data").iterdir() if p.is_file())
+SHIPPED = [*MODULES, *WEB, *DATA, *sorted((ROOT / "prompts").iterdir())]
 BLOCK = re.compile(r"^```console\n\$ (make ask [^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 JSON = re.compile(r"^```json\n(\{.*?^\})\n```$", re.MULTILINE | re.DOTALL)
 REFUSAL = re.compile(r'^\$ \.venv/bin/rag ask "([^"\n]+)"\n([^`]+)```$', re.MULTILINE)
