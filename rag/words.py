@@ -45,7 +45,7 @@ def _open(path: Path) -> Any:
     """Open an index for reading. tantivy wants to lock even then; where nothing can be written, links to the files serve."""
     if os.access(path, os.W_OK):
         return _with_terms(tantivy.Index.open(str(path)))
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         for file in path.iterdir():
             if file.name != _LOCK:
                 (Path(scratch) / file.name).symlink_to(file.resolve())
