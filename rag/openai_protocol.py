@@ -61,7 +61,9 @@ class CompletionRequest(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         json_schema_extra={
-            "examples": [{"model": MODEL, "messages": [{"role": "user", "content": "零工驿站建了多少家?"}]}]
+            "examples": [
+                {"model": MODEL, "messages": [{"role": "user", "content": "今年上半年新增就业多少人?"}]}
+            ]
         },
     )
 

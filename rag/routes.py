@@ -66,7 +66,7 @@ def _add_asking(app: FastAPI, service: Service) -> None:
     )
     async def find(
         request: Request,
-        q: Annotated[str, Query(description="what to search for", examples=["零工驿站"])],
+        q: Annotated[str, Query(description="what to search for", examples=["新增就业"])],
         k: Annotated[int, Query(ge=1, le=50)] = 5,
         letter: Annotated[str | None, Query(description="only this letter")] = None,
     ) -> Response:

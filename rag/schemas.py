@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-EXAMPLE = "零工驿站建了多少家?"
+EXAMPLE = "今年上半年新增就业多少人?"
 
 
 class Turn(BaseModel):

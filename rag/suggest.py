@@ -116,7 +116,7 @@ def _of_measure(letter: Letter, measure: Measure, text: str) -> Iterator[_Candid
 
 
 def _question(clause: str, amount: Quantity) -> str:
-    """建成零工驿站63家 → 建成零工驿站多少家?; empty when the clause does not end in an amount or says too little."""
+    """建成服务站63家 → 建成服务站多少家?; empty when the clause does not end in an amount or says too little."""
     before = _OPENING.sub("", clause[: amount.start])
     if amount.end != len(clause) or not amount.family or amount.family == "share" or amount.unit in _UNITS:
         return ""
