@@ -70,6 +70,7 @@ class Encoder:
 
     def __init__(self, characters: str, embedder: StaticEmbedder) -> None:
         self.embedder = embedder
+        self.characters = characters
         self._ids = {c: i for i, c in enumerate(characters, 3)}
         self.size = len(characters) + 3
 

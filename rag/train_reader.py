@@ -21,6 +21,7 @@ from rag.embed import StaticEmbedder
 from rag.reader import QUESTION_TOKENS, WINDOW_TOKENS, Encoder, Tokens
 from rag.reader_data import Item, Material, Range, crop, load_material, sentence_ranges
 from rag.reader_net import Net
+from rag.reader_swaps import Swaps
 from rag.reading import WINDOW
 from rag.settings import BUNDLED_MODEL
 from rag.teach import kept_apart, load_teaching
@@ -29,6 +30,7 @@ BATCH, CHARACTERS = 64, 6000
 _CHUNK = 2048  # examples sorted by length together
 _READ, _TAUGHT, _MADE = 3, 2, 20_000  # times that an item comes in a pass; questions made by rule in it
 _WITHOUT = 0.4  # of the windows that do not answer: the item's own text without the sentence that answers
+_SWAPPED = {True: 0.1, False: 0.3}  # of the windows that answer, and of those that do not: a word exchanged
 Parts = list[tuple[str, Range]]
 Example = tuple[
     Tokens, Tokens, Range | None, bool
@@ -44,6 +46,7 @@ class Examples:
         texts, questions = sorted(material.texts()), sorted(material.questions())
         self.tokens: dict[str, Tokens] = dict(zip(texts, encode(texts), strict=True))
         self.asked = dict(zip(questions, encode(questions), strict=True))
+        self.swaps = Swaps(encode, self.tokens)
 
     def batches(self) -> Iterator[list[Example]]:
         """Yield batches without end."""
@@ -64,6 +67,21 @@ class Examples:
 
     def example(self, item: Item, answers: bool) -> Example | None:
         """A window of an item that answers (or is the item's own, for an unanswered one), or one that does not."""
+        if item.answer and item.near and self.rng.random() < _SWAPPED[answers]:
+            return self._swapped(item, answers=answers) or self._window(item, answers=answers)
+        return self._window(item, answers=answers)
+
+    def _swapped(self, item: Item, *, answers: bool) -> Example | None:
+        """A window that answers and the question, a word exchanged: in the question alone, or in both so that it still answers."""
+        found = self._window(item, answers=True)
+        if found is None or found[2] is None:
+            return None
+        asked, window, place, _ = found
+        texts = [item.text, *(self.material.pools[item.pool][n] for n in item.near)]
+        swapped = self.swaps.swap(asked, window, texts, self.rng, both=answers)
+        return (*swapped, place if answers else None, answers) if swapped else None
+
+    def _window(self, item: Item, *, answers: bool) -> Example | None:
         cut = self._cut_taught if item.pool == "teaching" else self._cut_read
         parts, own = cut(item, answers)
         pieces = [self._piece(text, where) for text, where in parts]
