@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag.confidence import Pick, estimate
 from rag.index import Index
@@ -12,7 +12,7 @@ from rag.letter import Letter, Measure, Span
 from rag.nearness import Nearness
 from rag.quantities import FAMILY, Quantity, dates, quantities
 from rag.question import Kind, Question
-from rag.reading import Read
+from rag.reading import Read, Reads
 from rag.scope import folded_letter, time_conflict
 from rag.times import status
 
@@ -45,15 +45,17 @@ class _Candidate:
     score: float
 
 
-def choose(index: Index, question: Question, reads: Sequence[Read]) -> Choice:
-    """Choose the answer from what was read; no picks when nothing was."""
+def choose(index: Index, question: Question, reads: Sequence[Read], reader: Reads) -> Choice:
+    """Choose the answer from what was read; no picks when nothing was. The sentence chosen is read once more, alone."""
     nearness = Nearness(index, question.asked)
     ranked = sorted((c for r in reads for c in _candidates(question, r, nearness)), key=lambda c: -c.score)
     if not ranked:
         return Choice((), 0.0)
     best = ranked[0]
     picks = list(_picks(question, best))
-    confidence = estimate(index, question, picks[0])
+    first = picks[0]
+    alone = reader.alone(question.folded, first.letter, first.measure, first.sentence)
+    confidence = estimate(index, question, replace(first, alone=alone))
     if question.kind in AMOUNTS:
         for other in _others(ranked):
             picks += list(_picks(question, other))[:1]

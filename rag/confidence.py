@@ -25,7 +25,7 @@ _TITLE = re.compile(
 class Pick:
     """A sentence chosen as answer, and the short answer in it; both in code points of the letter's text.
 
-    ``answers`` is the reader's logit that the words around it answer.
+    ``answers`` is the reader's logit that the words around it answer, ``alone`` that it does so by itself.
     """
 
     letter: Letter
@@ -34,6 +34,7 @@ class Pick:
     short: Span | None
     score: float
     answers: float = 0.0
+    alone: float = 0.0
 
 
 def estimate(index: Index, question: Question, pick: Pick) -> float:
@@ -47,6 +48,7 @@ def estimate(index: Index, question: Question, pick: Pick) -> float:
 WEIGHTS = {
     "one": -3.53,
     "answers": 0.32,
+    "alone": 0.0,
     "score": 0.41,
     "english": -0.21,
     "soft": -0.42,
@@ -71,6 +73,7 @@ def features(index: Index, question: Question, pick: Pick) -> dict[str, float]:
     return {
         "one": 1.0,
         "answers": max(-6.0, min(6.0, pick.answers)),
+        "alone": max(-6.0, min(6.0, pick.alone)),
         "score": pick.score,
         "english": english,
         "soft": soft * (1 - english),

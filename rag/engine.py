@@ -198,7 +198,7 @@ class Engine:
         question, hits, reads = self.consider(question, letters, letter_id, k or self.settings.top_k)
         clock.retrieved()
         choice = self._from_metadata(question, hits) or by_date(
-            self.index, question, choose(self.index, question, reads), letters
+            self.index, question, choose(self.index, question, reads, self.reads), letters
         )
         if choice.confidence < self.settings.min_confidence:
             return self._refuse(question, clock, "no_evidence", choice.confidence), hits

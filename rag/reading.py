@@ -54,6 +54,11 @@ class Reads:
             found += self._read(asked, hits, _FIRST, _READ)
         return found
 
+    def alone(self, question: str, letter: Letter, measure: Measure, sentence: Span) -> float:
+        """Return the logit that a sentence under its headings answers a folded question, without what stands around it."""
+        text = fold(f"{measure.section}。{measure.heading}{sentence.of(letter.text)}")
+        return self.reader.read(question, [text])[0].answers
+
     def _read(self, asked: Tokens, hits: Sequence[Hit], begin: int, end: int) -> list[Read]:
         wanted = [
             (hit, begin + n, span, tokens)

@@ -18,7 +18,7 @@ from rag.reading import Read
 def chosen(engine, text, k=5):
     letters = [letter.id for letter in engine.index.letters]
     question, _, reads = engine.consider(understand(text), letters, None, k)
-    return choose(engine.index, question, reads)
+    return choose(engine.index, question, reads, engine.reads)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_what_the_letters_say_is_surer_than_what_they_do_not(engine):
 
 
 def test_without_hits_there_is_no_answer(engine):
-    assert choose(engine.index, understand("建了多少家?"), []) == Choice((), 0.0)
+    assert choose(engine.index, understand("建了多少家?"), [], engine.reads) == Choice((), 0.0)
 
 
 def test_line_that_is_no_sentence_is_no_answer(engine):
@@ -103,4 +103,4 @@ def test_line_that_is_no_sentence_is_no_answer(engine):
     measure = next(m for m in letter.measures if m.start <= start < m.end)
     spans = ((start - measure.start, start - measure.start + 8, -0.1),)
     read = Read(Hit(letter, measure, 1.0, 1.0, ()), 0, Span(measure.start, measure.end), Reading(5.0, spans))
-    assert choose(engine.index, understand("几点开门?"), [read]).picks == ()
+    assert choose(engine.index, understand("几点开门?"), [read], engine.reads).picks == ()
