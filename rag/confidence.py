@@ -85,7 +85,8 @@ def features(index: Index, question: Question, pick: Pick) -> dict[str, float]:
 
 def _share(index: Index, words: list[str], text: str) -> float:
     """The share of the words, by weight, that stand in a text."""
-    weights = {w: math.log(1 + len(index.measures) / (index.frequency(w) + 0.5)) for w in words}
+    found = zip(words, index.frequencies(words), strict=True)
+    weights = {w: math.log(1 + len(index.measures) / (f + 0.5)) for w, f in found}
     total = sum(weights.values())
     return sum(v for w, v in weights.items() if w in text) / total if total else 0.0
 

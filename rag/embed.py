@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,23 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+Pieces = Sequence[npt.NDArray[Any]]  # of each text, by number; none where a model has no pieces
 
 _STATIC = [("StaticEmbedding", 0), ("Normalize", 1)]
+
+
+class Embedded(NamedTuple):
+    """What a model makes of a letter.
+
+    Attributes:
+        measures: vectors, shape ``(measures, dimension)``.
+        sentences: vectors, shape ``(sentences, dimension)``.
+        pieces: the distinct pieces of each measure by a static model, or nothing.
+    """
+
+    measures: Vectors
+    sentences: npt.NDArray[np.float16]
+    pieces: Pieces
 
 
 class Embedder(Protocol):
@@ -72,8 +87,12 @@ class StaticEmbedder:
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: the mean of their pieces' rows at unit length; zero for a text without pieces."""
-        out = np.zeros((len(texts), self.dimension), np.float32)
-        for i, ids in enumerate(self.pieces(texts)):
+        return self.means(self.pieces(texts))
+
+    def means(self, pieces: Sequence[Ids]) -> Vectors:
+        """Embed texts given as their pieces."""
+        out = np.zeros((len(pieces), self.dimension), np.float32)
+        for i, ids in enumerate(pieces):
             if len(ids):
                 mean = self.rows(ids).mean(axis=0)
                 out[i] = mean / (np.linalg.norm(mean) or 1.0)
