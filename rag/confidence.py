@@ -11,6 +11,7 @@ import numpy as np
 from rag.embed import StaticEmbedder
 from rag.index import Index, measure_text
 from rag.letter import Letter, Measure, Span
+from rag.lists import distinct
 from rag.question import Question
 from rag.scope import folded_letter, header, mentions, time_conflict
 from rag.text import fold, terms
@@ -105,7 +106,7 @@ def _late(index: Index, asked: str, pick: Pick, context: str) -> tuple[float, fl
     wanted, spoken = model.pieces([asked, context])
     if not len(wanted) or not len(spoken):
         return 0.0, 0.0
-    rows, others = model.rows(wanted), model.rows(np.unique(spoken))
+    rows, others = model.rows(wanted), model.rows(distinct(spoken))
     weights = np.linalg.norm(rows, axis=1)
     rows /= np.maximum(weights, 1e-9)[:, None]
     others /= np.maximum(np.linalg.norm(others, axis=1), 1e-9)[:, None]

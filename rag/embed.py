@@ -18,10 +18,13 @@ from rag.text import simplify
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from rag.unigram import Encoded, Unigram
+
 Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Pieces = Sequence[npt.NDArray[Any]]  # of each text, by number; none where a model has no pieces
 
+_FEW = 20_000  # characters that a process takes apart before it opens tokenizers
 _STATIC = [("StaticEmbedding", 0), ("Normalize", 1)]
 
 
@@ -68,6 +71,7 @@ class StaticEmbedder:
     def __init__(self, folder: Path, name: str = "") -> None:
         self.name = name or str(folder)
         self.folder = folder
+        self._taken = 0
         self.table = _map_table(folder / "model.safetensors")
         self.dimension = self.table.shape[1]
         self.fingerprint = fingerprint(folder)
@@ -79,10 +83,28 @@ class StaticEmbedder:
 
         return Tokenizer.from_file(str(self.folder / "tokenizer.json"))
 
+    @cached_property
+    def _quick(self) -> Unigram | None:
+        from rag.unigram import open_unigram
+
+        return open_unigram(self.folder / "tokenizer.json")
+
+    def encode(self, texts: Sequence[str]) -> Sequence[Encoded]:
+        """Return the pieces of texts with their places, without special pieces.
+
+        The first texts of a process are taken apart by :mod:`rag.unigram`, which is there at once; whoever has many of them
+        waits for ``tokenizers`` to be opened. The pieces are the same.
+        """
+        if "tokenizer" not in self.__dict__:
+            self._taken += sum(map(len, texts))
+            if self._taken <= _FEW and self._quick and (found := self._quick.encode_all(texts)) is not None:
+                return found
+        encoded: Sequence[Encoded] = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return encoded
+
     def pieces(self, texts: Sequence[str]) -> list[Ids]:
-        """Return the piece numbers of each text, without special pieces."""
-        simple = [simplify(t) for t in texts]
-        found = self.tokenizer.encode_batch_fast(simple, add_special_tokens=False)
+        """Return the piece numbers of each text."""
+        found = self.encode([simplify(t) for t in texts])
         return [np.asarray(e.ids, dtype=np.int64) for e in found]
 
     def passages(self, texts: Sequence[str]) -> Vectors:

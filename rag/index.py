@@ -6,7 +6,6 @@ already are taken over. :mod:`rag.derive` builds what is opened here.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from importlib import import_module
@@ -17,10 +16,11 @@ import numpy as np
 
 from rag.arrays import Bools
 from rag.embed import Embedder, Ids, StaticEmbedder, Vectors
-from rag.errors import IndexMismatch, LetterError
+from rag.errors import IndexMismatch
 from rag.heads import Heads, SegmentHeads
 from rag.letter import Letter
-from rag.lists import Kept, Lazy, LetterIds, ranges
+from rag.lists import Kept, Lazy, LetterIds, distinct, ranges
+from rag.lookups import Lookups
 from rag.order import ORDER, Order
 from rag.segment import Pair, Segment, measure_text, measure_words
 from rag.store import REBUILD, Entry, check_built, open_current
@@ -45,7 +45,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'rag.index' has no attribute {name!r}")
 
 
-class Index:
+class Index(Lookups):
     """An opened index; measures and sentences are numbered from 0 in the order of the letters, which is that of their ids.
 
     Attributes:
@@ -74,9 +74,7 @@ class Index:
         self._last: tuple[bytes, dict[int, float]] = (b"", {})
         letters = len(self._order.letters)
         self.letters: Sequence[Letter] = Lazy(letters, self._letter)
-        self.ids = LetterIds(np.arange(letters), self._id)
         self.measures: Sequence[Pair] = Lazy(int(self._order.measures[-1]), self._measure)
-        self.heads: Heads = SegmentHeads(self._parts, self._order, self._letter)
         self._check_counts(home)
 
     @classmethod
@@ -98,6 +96,11 @@ class Index:
 
         return open_current(folder, opener, old.checked if old else None)
 
+    @cached_property
+    def heads(self) -> Heads:
+        """What is known of the letters without reading them."""
+        return SegmentHeads(self._parts, self._order, self._letter)
+
     @property
     def checked(self) -> dict[str, Entry]:
         """The files that were checked when this was opened."""
@@ -111,20 +114,6 @@ class Index:
             LetterError: when there is none of that name.
         """
         return self._letter(self._number_of(letter_id))
-
-    def chosen(self, numbers: Ids) -> LetterIds:
-        """Return the ids of the letters of these numbers, which are in order."""
-        return self.ids if len(numbers) == len(self.ids) else LetterIds(numbers, self._id)
-
-    def numbers_of(self, letter_ids: Collection[str]) -> Ids:
-        """Return the numbers of letters, in order.
-
-        Raises:
-            LetterError: when there is none of a name.
-        """
-        if isinstance(letter_ids, LetterIds):
-            return letter_ids.numbers
-        return np.array(sorted(self._number_of(i) for i in letter_ids), np.int64)
 
     def within(self, letter_ids: Collection[str]) -> Index:
         """Return this index as it is within some letters: searches find these only; numbers and frequencies are of the whole."""
@@ -252,16 +241,6 @@ class Index:
         letter = self._letter(of)
         return letter, letter.measures[number - int(self._order.measures[of])]
 
-    def _number_of(self, letter_id: str) -> int:
-        number = bisect_left(self.ids, letter_id)
-        if number < len(self.ids) and self.ids[number] == letter_id:
-            return number
-        raise LetterError(
-            f"there is no letter {letter_id!r}",
-            f"one of {len(self.letters)} ids",
-            "run: rag letters",
-        )
-
     def _near(self, query: Vectors, limit: int) -> dict[int, float]:
         """The nearest measures; those of the last query are kept, for its sentences."""
         key = limit.to_bytes(8, "little") + query.tobytes()
@@ -303,7 +282,7 @@ class Index:
     def _vectors(self, tables: Sequence[Table], places: tuple[Ids, Ids]) -> Vectors:
         parts, rows = places
         out = np.zeros((len(rows), self.embedder.dimension), np.float32)
-        for s in np.unique(parts).tolist():
+        for s in distinct(parts).tolist():
             mine = parts == s
             out[mine] = tables[s].of(rows[mine])
         return out

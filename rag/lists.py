@@ -84,3 +84,11 @@ def ranges(begins: Ids, ends: Ids) -> Ids:
     within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     found: Ids = np.repeat(begins, sizes) + within
     return found
+
+
+def distinct(numbers: Ids) -> Ids:
+    """Return the numbers in order, each once; unlike ``numpy.unique`` it does not import ``numpy.ma``."""
+    ordered = np.sort(numbers)
+    new = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return ordered[new]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from rag.arrays import Bools, open_arrays, write_arrays
 from rag.embed import Ids
+from rag.lists import distinct
 from rag.segment import Segment
 
 ORDER = "order.bin"
@@ -102,7 +103,7 @@ class Order:
         letters = np.searchsorted(self.measures, measures, side="right") - 1
         parts, rows = self.measure_places(measures)
         begin, end, first = (np.zeros(len(measures), np.int64) for _ in range(3))
-        for s in np.unique(parts).tolist():
+        for s in distinct(parts).tolist():
             mine, part = parts == s, self._parts[s]
             begin[mine] = part.sentence_starts[rows[mine]]
             end[mine] = part.sentence_starts[rows[mine] + 1]
@@ -115,7 +116,7 @@ class Order:
         letters = np.searchsorted(self.sentences, sentences, side="right") - 1
         parts, rows = self.sentence_places(sentences)
         out = np.zeros(len(sentences), np.int64)
-        for s in np.unique(parts).tolist():
+        for s in distinct(parts).tolist():
             mine, part = parts == s, self._parts[s]
             found = np.searchsorted(part.sentence_starts, rows[mine], side="right") - 1
             out[mine] = found - part.starts[self.letters[letters[mine]]] + self.measures[letters[mine]]
@@ -123,7 +124,7 @@ class Order:
 
     def _rows(self, starts: Sequence[Ids], letters: Ids, parts: Ids) -> Ids:
         out = np.zeros(len(letters), np.int64)
-        for s in np.unique(parts).tolist():
+        for s in distinct(parts).tolist():
             mine = parts == s
             out[mine] = starts[s][self.letters[letters[mine]]]
         return out

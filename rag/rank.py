@@ -23,7 +23,7 @@ from rag.embed import Ids, StaticEmbedder, Vectors
 from rag.errors import DataError
 from rag.index import Index
 from rag.letter import Letter, Measure, Span
-from rag.lists import ranges
+from rag.lists import distinct, ranges
 from rag.text import fold, has_han, terms
 
 CANDIDATES = 100
@@ -118,7 +118,7 @@ def search(
     near = index.nearest_measures(query, CANDIDATES)
     near_sentences = index.nearest_sentences(query, _SENTENCES)
     owners = index.measures_of(np.fromiter(near_sentences, np.int64))
-    candidates = np.unique([*by_word, *near, *owners.tolist()]).astype(np.int64)
+    candidates = distinct(np.array([*by_word, *near, *owners.tolist()], np.int64))
     if not len(candidates):
         return []
     views = _Views(index, candidates, query)
@@ -200,8 +200,10 @@ def _late(index: Index, question: str, candidates: Ids, score: Vectors) -> Vecto
     filled = [n for n, own in enumerate(pieces) if len(own)]
     if not filled:
         return out
-    distinct, places = np.unique(np.concatenate(pieces), return_inverse=True)
-    rows = model.rows(distinct)
+    spoken = np.concatenate(pieces).astype(np.int64)
+    known = distinct(spoken)
+    places = np.searchsorted(known, spoken)
+    rows = model.rows(known)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     cosines = rows @ (asked / np.maximum(weights, 1e-9)[:, None]).T  # (pieces, pieces of the question)
     starts = np.cumsum([0, *(len(pieces[n]) for n in filled[:-1])])

@@ -94,7 +94,9 @@ class Words:
 
     def _spans(self, terms: Sequence[str]) -> npt.NDArray[np.int64]:
         """Where the lists of terms lie: shape ``(parts, terms, 2)``."""
-        return np.array([p.spans(terms) for p in self._parts], np.int64).reshape(len(self._parts), len(terms), 2)
+        return np.array([p.spans(terms) for p in self._parts], np.int64).reshape(
+            len(self._parts), len(terms), 2
+        )
 
     def search(
         self, wanted: Iterable[str], limit: int, within: Sequence[Bools] | Sequence[Ids] | None = None
