@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rag.embed import Embedded
 from rag.errors import IndexDamaged
 from rag.letter import Letter
@@ -339,30 +337,14 @@ class Catalogue:
         )
         if not rows or hashlib.sha256(b"".join(rows[0][:3])).hexdigest() != rows[0][3]:
             return None
-        measures = np.frombuffer(rows[0][0], np.float32).reshape(-1, dimension)
-        sentences = np.frombuffer(rows[0][1], np.float16).reshape(-1, dimension)
-        counted = np.frombuffer(rows[0][2], np.uint32)
-        ends = np.cumsum(counted[: len(measures)])
-        pieces = np.split(counted[len(measures) :], ends)[:-1] if len(counted) else []
-        return Embedded(measures, sentences, pieces)
+        return Embedded.from_bytes(rows[0][:3], dimension)
 
     def keep_vectors(self, content: str, model: str, found: Embedded) -> None:
         """Keep the vectors of a content by a model."""
-        counted = [np.array([len(p) for p in found.pieces], np.uint32), *found.pieces]
-        blobs = (
-            found.measures.astype(np.float32).tobytes(),
-            found.sentences.astype(np.float16).tobytes(),
-            np.concatenate(counted).astype(np.uint32).tobytes(),
-        )
+        blobs = found.as_bytes()
         digest = hashlib.sha256(b"".join(blobs)).hexdigest()
-        names = "content, model, measures, sentences, pieces, digest"
-        self._rows(
-            f"INSERT OR REPLACE INTO embeddings ({names}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 (names of columns)
-            content,
-            model,
-            *blobs,
-            digest,
-        )
+        query = "INSERT OR REPLACE INTO embeddings (content, model, measures, sentences, pieces, digest) VALUES (?, ?, ?, ?, ?, ?)"
+        self._rows(query, content, model, *blobs, digest)
 
     def want_vectors(self, content: str, model: str, found: Embedded) -> None:
         """Keep vectors if there is a version of that content and they are not there; call it in a transaction."""

@@ -41,6 +41,23 @@ class Embedded(NamedTuple):
     sentences: npt.NDArray[np.float16]
     pieces: Pieces
 
+    def as_bytes(self) -> tuple[bytes, bytes, bytes]:
+        """Return measures as float32, sentences as float16, and the pieces as uint32: how many of each measure, then all."""
+        counted = [np.array([len(p) for p in self.pieces], np.uint32), *self.pieces]
+        pieces = np.concatenate(counted).astype(np.uint32)
+        measures, sentences = self.measures.astype(np.float32), self.sentences.astype(np.float16)
+        return measures.tobytes(), sentences.tobytes(), pieces.tobytes()
+
+    @classmethod
+    def from_bytes(cls, blobs: Sequence[bytes], dimension: int) -> Embedded:
+        """Return what :meth:`as_bytes` gave; without pieces where they are from before pieces were kept."""
+        measures = np.frombuffer(blobs[0], np.float32).reshape(-1, dimension)
+        sentences = np.frombuffer(blobs[1], np.float16).reshape(-1, dimension)
+        counted = np.frombuffer(blobs[2], np.uint32)
+        ends = np.cumsum(counted[: len(measures)])
+        pieces = np.split(counted[len(measures) :], ends)[:-1] if len(counted) else []
+        return cls(measures, sentences, pieces)
+
 
 class Embedder(Protocol):
     """What the index needs of a model.
@@ -95,12 +112,14 @@ class StaticEmbedder:
         The first texts of a process are taken apart by :mod:`rag.unigram`, which is there at once; whoever has many of them
         waits for ``tokenizers`` to be opened. The pieces are the same.
         """
+        from rag.unigram import Encoded
+
         if "tokenizer" not in self.__dict__:
             self._taken += sum(map(len, texts))
-            if self._taken <= _FEW and self._quick and (found := self._quick.encode_all(texts)) is not None:
-                return found
-        encoded: Sequence[Encoded] = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return encoded
+            if self._taken <= _FEW and self._quick and (quick := self._quick.encode_all(texts)) is not None:
+                return quick
+        found = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [Encoded(e.ids, e.offsets) for e in found]
 
     def pieces(self, texts: Sequence[str]) -> list[Ids]:
         """Return the piece numbers of each text."""
@@ -206,7 +225,7 @@ def _map_table(path: Path) -> npt.NDArray[Any]:
             entry = json.loads(file.read(length))["embedding.weight"]
         kind = {"F16": np.float16, "F32": np.float32}[entry["dtype"]]
         offset = 8 + length + entry["data_offsets"][0]
-        return np.memmap(path, kind, "r", offset, tuple(entry["shape"]))
+        return np.asarray(np.memmap(path, kind, "r", offset, tuple(entry["shape"])))
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{path} is no static embedding ({error})", "a safetensors file with embedding.weight"

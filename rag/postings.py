@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -157,12 +158,16 @@ class Postings:
 
     def spans(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return where the lists of terms begin and end: shape ``(len(words), 2)``; empty ones for what no text holds."""
-        keys = np.array([self._key(w) for w in words], np.int64)
-        at = np.searchsorted(self._keys, np.maximum(keys, 0).astype(np.uint32))
-        known = (keys >= 0) & (at < len(self._keys))
-        known[known] = self._keys[at[known]] == keys[known]
+        keys = np.array([_key(w) or self._other(w) for w in words], np.int64)
         out = np.zeros((len(words), 2), np.int64)
-        out[known, 0], out[known, 1] = self._starts[at[known]], self._starts[at[known] + 1]
+        known = np.flatnonzero(keys)
+        if not len(known) or not len(self._keys):
+            return out
+        wanted = keys[known].astype(np.uint32)
+        at = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        here = self._keys[at] == wanted
+        at, known = at[here], known[here]
+        out[known, 0], out[known, 1] = self._starts[at], self._starts[at + 1]
         return out
 
     def rows(self, start: int, end: int) -> Rows:
@@ -178,18 +183,24 @@ class Postings:
         start, end = self.spans([word])[0]
         return self._rows[start:end]
 
-    def _key(self, word: str) -> int:
-        """The number of a term here; negative when it is none that a text holds."""
-        codes = [ord(c) for c in word]
-        if all(_HAN_FIRST <= c <= _HAN_LAST for c in codes) and 1 <= len(codes) <= 2:
-            return codes[0] if len(codes) == 1 else codes[0] << 16 | codes[1]
+    def _other(self, word: str) -> int:
+        """The number of a Latin word or a number here; 0 when no text holds it."""
         if not len(self._hashes):
-            return -1
+            return 0
         wanted = np.uint64(_hash(word))
         at = int(np.searchsorted(self._hashes, wanted))
         return (
-            _OTHERS + int(self._numbers[at]) if at < len(self._hashes) and self._hashes[at] == wanted else -1
+            _OTHERS + int(self._numbers[at]) if at < len(self._hashes) and self._hashes[at] == wanted else 0
         )
+
+
+@lru_cache(maxsize=65536)
+def _key(word: str) -> int:
+    """The number of a Han character or a pair of them; 0 when it is something else."""
+    codes = [ord(c) for c in word]
+    if not 1 <= len(codes) <= 2 or not all(_HAN_FIRST <= c <= _HAN_LAST for c in codes):
+        return 0
+    return codes[0] if len(codes) == 1 else codes[0] << 16 | codes[1]
 
 
 def _hash(word: str) -> int:

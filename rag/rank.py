@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -123,13 +124,18 @@ def search(
         return []
     views = _Views(index, candidates, query)
     share = explained(index, wanted, candidates) ** _EXPLAINED
-    bm25 = _scaled([by_word.get(c, 0.0) for c in candidates.tolist()])
+    bm25 = _scaled(map(by_word.get, candidates.tolist(), repeat(0.0)))
     bm25_best = _scaled(_best_of(index, candidates, word_sentences))
     score = share * (_WORDS * bm25 + _BEST_WORDS * bm25_best)
     score = score + _WHOLE * _scaled(views.whole) + _BEST * _scaled(views.best)
     score = score + _INTERACTION * _late(index, asked or question, candidates, score)
     order = np.argsort(-score, kind="stable")[:k]
-    return [_hit(index, int(candidates[i]), float(score[i]), views.of(i), word_sentences) for i in order]
+    top = max(word_sentences.values(), default=1.0)
+    hits = []
+    for i in order.tolist():
+        shares = [word_sentences.get(n, 0.0) / top for n in views.numbers(i)]
+        hits.append(_hit(index, int(candidates[i]), float(score[i]), views.of(i), shares))
+    return hits
 
 
 def names_and_numbers(question: str) -> list[str]:
@@ -160,6 +166,7 @@ class _Views:
         self.whole = index.measure_vectors(candidates) @ query
         begins, ends = index.sentence_ranges(candidates)
         self._cosines = index.vectors_of_sentences(ranges(begins, ends)) @ query
+        self._firsts = begins
         self._ends = np.cumsum(ends - begins)
         self._begins = self._ends - (ends - begins)
         self.best = np.zeros(len(candidates), np.float32)
@@ -167,22 +174,25 @@ class _Views:
         if filled.any():
             self.best[filled] = np.maximum.reduceat(self._cosines, self._begins[filled])
 
+    def numbers(self, i: int) -> range:
+        """The sentences of a candidate."""
+        first = int(self._firsts[i])
+        return range(first, first + int(self._ends[i] - self._begins[i]))
+
     def of(self, i: int) -> Vectors:
         cosines: Vectors = self._cosines[self._begins[i] : self._ends[i]]
         return cosines
 
 
-def _hit(index: Index, number: int, score: float, cosines: Vectors, words: dict[int, float]) -> Hit:
+def _hit(index: Index, number: int, score: float, cosines: Vectors, shares: Sequence[float]) -> Hit:
     letter, measure = index.measures[number]
-    top = max(words.values(), default=1.0)
-    shares = [words.get(n, 0.0) / top for n in index.sentence_numbers(number)]
+    told = cosines.tolist()
     scored = [
-        ScoredSentence(span, share + max(0.0, float(cosine)), float(cosine))
-        for span, share, cosine in zip(measure.sentences, shares, cosines, strict=True)
+        ScoredSentence(span, share + max(0.0, cosine), cosine)
+        for span, share, cosine in zip(measure.sentences, shares, told, strict=True)
     ]
     scored.sort(key=lambda s: -s.score)
-    best = float(cosines.max()) if len(cosines) else 0.0
-    return Hit(letter, measure, score, best, tuple(scored))
+    return Hit(letter, measure, score, max(told, default=0.0), tuple(scored))
 
 
 def _late(index: Index, question: str, candidates: Ids, score: Vectors) -> Vectors:
@@ -213,19 +223,20 @@ def _late(index: Index, question: str, candidates: Ids, score: Vectors) -> Vecto
 
 
 def _scaled(values: Iterable[float]) -> Vectors:
-    array: Vectors = np.maximum(np.asarray(list(values), np.float32), np.float32(0))
+    given = values if isinstance(values, np.ndarray) else np.fromiter(values, np.float32)
+    array: Vectors = np.maximum(given.astype(np.float32), np.float32(0))
     top = float(array.max()) if len(array) else 0.0
     return array / np.float32(top) if top > 0 else array
 
 
-def _best_of(index: Index, candidates: Ids, scores: dict[int, float]) -> list[float]:
+def _best_of(index: Index, candidates: Ids, scores: dict[int, float]) -> Vectors:
     """The score of the best sentence of each candidate."""
-    found = dict.fromkeys(candidates.tolist(), 0.0)
-    owners = index.measures_of(np.fromiter(scores, np.int64)).tolist()
-    for owner, score in zip(owners, scores.values(), strict=True):
-        if score > found.get(owner, score):
-            found[owner] = score
-    return list(found.values())
+    out = np.zeros(len(candidates), np.float32)
+    owners = index.measures_of(np.fromiter(scores, np.int64))
+    at = np.minimum(np.searchsorted(candidates, owners), len(candidates) - 1)
+    mine = candidates[at] == owners
+    np.maximum.at(out, at[mine], np.fromiter(scores.values(), np.float32)[mine])
+    return out
 
 
 def hit_as_dict(hit: Hit, sentences: int = 3) -> dict[str, Any]:
