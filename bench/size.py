@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import random
@@ -22,10 +23,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from scale import RAG, run, town, write_letter
@@ -47,7 +49,7 @@ from rag.vectors import structures
 
 HERE = Path(__file__).resolve().parent
 T = TypeVar("T")
-SEGMENT = 100_000  # measures
+SEGMENT, MEASURES = 100_000, 22  # measures of a segment, and of a letter
 
 
 class Remembering:
@@ -84,45 +86,44 @@ def _text(letter, measure) -> str:
 
 
 def entries(first: int, many: int, model) -> Iterator[Entry]:
-    """Letters with their vectors, until there are ``many`` measures."""
+    """So many letters, with their vectors."""
     made = Remembering(model)
-    n = first
-    while many > 0:
-        text = write_letter(n)[0]
-        letter = parse(Source(f"letter-{n:06}.txt", text, f"{n:064}"))
-        many -= len(letter.measures)
+    for n in range(first, first + many):
+        letter = parse(Source(f"letter-{n:06}.txt", write_letter(n)[0], f"{n:064}"))
         yield Entry(n, letter, "", False, *made(letter))
-        n += 1
 
 
-def build(folder: Path, measures: int, model) -> int:
-    """Write an index of about so many measures; return how many letters it has."""
-    segments, ids, n = [], {}, 0
-    with new_generation(folder) as building:
-        left = measures
-        while left > 0:
-            name = f"seg-{len(segments) + 1}-{0:08}"
-            entry = write_segment(
-                building / name, len(segments) + 1, entries(n, min(left, SEGMENT), model), model.dimension
-            )
-            segments.append({"name": name, **entry, "removed": []})
-            n += len(entry["letters"])
-            left -= sum(entry["sizes"])
-            print(f"{folder}: {n} letters, {left} measures to go", file=sys.stderr)
-        ids = {v: f"letter-{v:06}" for v in range(n)}
-        write_order(building / ORDER, segments, ids)
+def write_one(job: tuple[Path, int, int, int]) -> dict[str, object]:
+    """Write one segment, in a process of its own."""
+    home, number, first, many = job
+    model = open_embedder(Settings(_env_file=None).embedding_model)
+    entry = write_segment(home, number, entries(first, many, model), model.dimension)
+    print(f"{home.name}: letters {first} to {first + many}", file=sys.stderr)
+    return {"name": home.name, **entry, "removed": []}
+
+
+def build(folder: Path, measures: int, processes: int) -> None:
+    """Write an index of about so many measures."""
+    letters, each = -(-measures // MEASURES), SEGMENT // MEASURES
+    model = open_embedder(Settings(_env_file=None).embedding_model)
+    context = multiprocessing.get_context("spawn")
+    with new_generation(folder) as building, ProcessPoolExecutor(processes, context) as pool:
+        jobs = [
+            (building / f"seg-{s + 1}-{0:08}", s + 1, first, min(each, letters - first))
+            for s, first in enumerate(range(0, letters, each))
+        ]
+        segments: list[dict[str, Any]] = list(pool.map(write_one, jobs))
+        write_order(building / ORDER, segments, {v: f"letter-{v:06}" for v in range(letters)})
         about = {"name": model.name, "fingerprint": model.fingerprint, "dimension": model.dimension}
-        total = sum(sum(e["sizes"]) for e in segments)
         manifest = {
             "parser": PARSER_VERSION,
             "embedding": about,
-            "letters": n,
-            "measures": total,
+            "letters": letters,
+            "measures": sum(sum(e["sizes"]) for e in segments),
             "revision": 0,
             "segments": segments,
         }
         publish(folder, building, manifest)
-    return n
 
 
 class Floor:
@@ -258,6 +259,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=HERE / "out" / "size.json")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--build-only", action="store_true")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="that build at once")
     options = parser.parse_args()
     if options.child:
         print(json.dumps(measure(options.child, options.questions)))
@@ -269,11 +271,10 @@ def main() -> int:
         "date": datetime.now(UTC).date().isoformat(),
         "sizes": {},
     }
-    model = open_embedder(Settings(_env_file=None).embedding_model)
     for size in options.sizes:
         folder = scratch / str(size)
         if not (folder / "CURRENT").exists():
-            build(folder, size, model)
+            build(folder, size, options.processes)
         if options.build_only:
             continue
         load = os.getloadavg()[0]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Index", "measure_text", "measure_words", "parse_all", "update"]
 
 EXACT = 100_000  # sentences up to which all are looked at for the nearest
-NEAR = 2_000  # measures whose sentences are looked at beyond that
+NEAR = 500  # measures whose sentences are looked at beyond that
 _FEW = 2_000  # measures up to which a part of the index is searched by itself
 _LETTERS = 1_000  # letters kept in memory
 

@@ -8,6 +8,7 @@ written), and the best by these are multiplied exactly. Source: bench/notes.md, 
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import struct
 import weakref
@@ -25,7 +26,8 @@ from rag.embed import Ids, Vectors
 Halves = npt.NDArray[np.float16]
 
 FEW, CODED = 4_096, 40_000  # rows up to which numpy multiplies, and from which codes are made
-_RESCORED = 4  # times as many rows as are wanted are multiplied exactly
+_RESCORED, _MORE = 4, 500  # as many times the rows that are wanted, or so many more, are multiplied exactly
+_TOUCHED = 2_000  # rows read one by one after which their pages are given back
 _HEADER = struct.Struct("<4siqqqBiiifQQQQ")
 _FP16, _INNER_PRODUCT = 4, 0
 _TRAINED = 20_000  # rows that the codes are learnt from
@@ -93,6 +95,7 @@ class Table:
         self.dimension, self._many = map(int, _HEADER.unpack_from(data)[1:3])
         flat = np.frombuffer(data, np.float16, self._many * self.dimension, _HEADER.size)
         self._rows: Halves = flat.reshape(self._many, self.dimension)
+        self._map, self._touched = data, 0
         self._file = self._hold(path) if self._many > FEW else -1
         self._codes_file = self._hold(codes) if codes else -1
         self.kind = "codes" if codes else "flat" if self._many > FEW else "numpy"
@@ -108,7 +111,12 @@ class Table:
 
     def of(self, rows: Ids) -> Vectors:
         """Return rows: shape ``(len(rows), dimension)``, float32."""
-        return self._rows[rows].astype(np.float32)
+        found: Vectors = self._rows[rows].astype(np.float32)
+        self._touched += len(rows)
+        if self._touched > _TOUCHED and isinstance(self._map, mmap.mmap):
+            self._touched = 0
+            self._map.madvise(mmap.MADV_DONTNEED)  # they stay in the system's cache, and count for this process no more
+        return found
 
     def search(self, query: Vectors, limit: int, *, exact: bool = False) -> tuple[Ids, Vectors]:
         """Return the rows nearest to a query and their inner products, best first."""
@@ -122,7 +130,8 @@ class Table:
         if self.kind == "flat" or exact:
             products, found = self._flat.search(query[None, :], limit)
             return found[0], products[0]
-        _, found = self._codes.search(query[None, :], min(self._many, _RESCORED * limit))
+        looked = min(_RESCORED * limit, limit + _MORE, self._many)
+        _, found = self._codes.search(query[None, :], looked)
         rows = found[0][found[0] >= 0]
         products = self.of(rows) @ query
         best = np.argsort(-products, kind="stable")[:limit]
