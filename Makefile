@@ -14,7 +14,7 @@ endif
 export UV_LINK_MODE ?= copy
 
 # What `rag ask` imports: compiled once here, so that the first question does not wait for it.
-COLD := numpy safetensors faiss pydantic pydantic_core pydantic_settings tokenizers tantivy typing_inspection annotated_types dotenv
+COLD := numpy safetensors faiss tokenizers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup ask serve index eval bench fmt check test clean

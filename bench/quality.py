@@ -15,6 +15,7 @@ Exit 0: nothing is worse than the baseline by more than the tolerance; 1: someth
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import json
 import os
@@ -99,7 +100,7 @@ class Library:
         """Return an engine over the letters of these ids."""
         names = tuple(ids)
         if names not in self._opened:
-            defaults = {name: f.default for name, f in Settings.model_fields.items()}
+            defaults = {f.name: f.default for f in dataclasses.fields(Settings)}
             settings = Settings(**{**defaults, "index_dir": self._scratch / str(len(self._opened))})
             update(settings.index_dir, [self.letters[i] for i in names], self._model)
             self._opened[names] = Engine.open(settings, self._model)

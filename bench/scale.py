@@ -83,8 +83,10 @@ NUMERALS = "一二三四五"
 
 
 def town(n: int) -> str:
-    """The name of the n-th town."""
-    return FIRST[n % len(FIRST)] + SECOND[n // len(FIRST)] + "市"
+    """The name of the n-th town: two characters, and three where those do not suffice."""
+    rest, first = divmod(n, len(FIRST))
+    third, second = divmod(rest, len(SECOND))
+    return FIRST[first] + SECOND[second] + (SECOND[third - 1] if third else "") + "市"
 
 
 def write_letter(n: int) -> tuple[str, list[tuple[str, str]]]:

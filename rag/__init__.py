@@ -6,7 +6,7 @@ The flow, one way; a module imports only what stands before it::
     parse     text → Letter: measures and sentences, with offsets
     embed     text → vectors
     catalogue letters, their versions and vectors, in SQLite
-    index     catalogue → FAISS and a lexical index, in atomic generations (with derive, segment, words, store)
+    index     catalogue → vectors and words, in atomic generations (with derive, segment, vectors, postings, words, order, heads, store)
     library   letters come, change and go (with intake, prepare, salvage, keeper)
     rank      question → hits
     reading   hits → what the reader says of each window, and the order that follows

@@ -6,7 +6,6 @@ terminal, the HTTP service and the LangChain chain all answer through here; with
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -130,6 +129,8 @@ class Assistant:
         self, question: str, *, history: History = (), letter_id: str | None = None, k: int | None = None
     ) -> AsyncIterator[Event]:
         """Yield as :meth:`stream` does; searching and checking run in a thread, the model is awaited."""
+        import asyncio
+
         flow = self._flow(question, history, letter_id, k)
         deadline = time.monotonic() + self._settings.llm_timeout_seconds
         text: AsyncGenerator[str, None] | None = None

@@ -16,7 +16,7 @@ from rag.letter import PARSER_VERSION, Letter
 from rag.parse import parse
 from rag.read import SUFFIXES, letter_files, read_all
 from rag.salvage import salvage
-from rag.store import open_current, writer_lock
+from rag.store import verify_current, writer_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def update(folder: Path, letters: Sequence[Letter], embedder: Embedder, *, rebui
             salvage(folder)
         old = None if rebuild else built(folder)
         if old:
-            open_current(folder, lambda *_: None)
+            verify_current(folder)
         anew = old is None or not fits(old[1], embedder)
         with Catalogue(folder) as catalogue:
             known = {i: catalogue.letter(v) for v, i in catalogue.current().items()}

@@ -13,18 +13,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from rag.embed import Vectors
+from rag.embed import Embedded
 from rag.errors import IndexDamaged
 from rag.letter import Letter
-from rag.segment import Entry, Halves
+from rag.segment import Entry
 from rag.store import CATALOGUE, REBUILD
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA = 1
 _TABLES = """
@@ -49,7 +44,7 @@ CREATE TABLE sentences (
   PRIMARY KEY (v, n)) WITHOUT ROWID;
 CREATE TABLE embeddings (
   content TEXT NOT NULL, model TEXT NOT NULL, measures BLOB NOT NULL, sentences BLOB NOT NULL, digest TEXT NOT NULL,
-  PRIMARY KEY (content, model));
+  pieces BLOB NOT NULL DEFAULT x'', PRIMARY KEY (content, model));
 CREATE TABLE files (origin TEXT PRIMARY KEY, sha256 TEXT NOT NULL, letters TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE removed (content TEXT PRIMARY KEY, letter TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -120,6 +115,8 @@ class Catalogue:
                 self._db.executemany("INSERT INTO about VALUES (?, ?)", rows)
         elif self.about("schema") != str(SCHEMA):
             raise self._damaged(f"it has schema {self.about('schema') or 'none'}")
+        elif not self._rows("SELECT 1 FROM pragma_table_info('embeddings') WHERE name = 'pieces'"):
+            self._rows("ALTER TABLE embeddings ADD COLUMN pieces BLOB NOT NULL DEFAULT x''")  # before 0.2
 
     def __enter__(self) -> Catalogue:
         return self
@@ -331,38 +328,36 @@ class Catalogue:
         """Return the digest of what is embedded of a version."""
         return str(self._rows("SELECT vectors FROM versions WHERE v = ?", v)[0][0])
 
-    def vectors(self, content: str, model: str, dimension: int) -> tuple[Vectors, Halves] | None:
+    def vectors(self, content: str, model: str, dimension: int) -> Embedded | None:
         """Return the vectors of a content by a model, if they are there and whole."""
         rows = self._rows(
-            "SELECT measures, sentences, digest FROM embeddings WHERE content = ? AND model = ?",
+            "SELECT measures, sentences, pieces, digest FROM embeddings WHERE content = ? AND model = ?",
             content,
             model,
         )
-        if not rows or hashlib.sha256(rows[0][0] + rows[0][1]).hexdigest() != rows[0][2]:
+        if not rows or hashlib.sha256(b"".join(rows[0][:3])).hexdigest() != rows[0][3]:
             return None
-        measures = np.frombuffer(rows[0][0], np.float32).reshape(-1, dimension)
-        return measures, np.frombuffer(rows[0][1], np.float16).reshape(-1, dimension)
+        return Embedded.from_bytes(rows[0][:3], dimension)
 
-    def keep_vectors(self, content: str, model: str, measures: Vectors, sentences: Halves) -> None:
+    def keep_vectors(self, content: str, model: str, found: Embedded) -> None:
         """Keep the vectors of a content by a model."""
-        one, two = measures.astype(np.float32).tobytes(), sentences.astype(np.float16).tobytes()
-        digest = hashlib.sha256(one + two).hexdigest()
-        self._rows(
-            "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?, ?)", content, model, one, two, digest
-        )
+        blobs = found.as_bytes()
+        digest = hashlib.sha256(b"".join(blobs)).hexdigest()
+        query = "INSERT OR REPLACE INTO embeddings (content, model, measures, sentences, pieces, digest) VALUES (?, ?, ?, ?, ?, ?)"
+        self._rows(query, content, model, *blobs, digest)
 
-    def want_vectors(self, content: str, model: str, measures: Vectors, sentences: Halves) -> None:
+    def want_vectors(self, content: str, model: str, found: Embedded) -> None:
         """Keep vectors if there is a version of that content and they are not there; call it in a transaction."""
         wanted = self._rows("SELECT 1 FROM versions WHERE vectors = ?", content)
         if wanted and not self._rows(
             "SELECT 1 FROM embeddings WHERE content = ? AND model = ?", content, model
         ):
-            self.keep_vectors(content, model, measures, sentences)
+            self.keep_vectors(content, model, found)
 
-    def entry(self, v: int, vectors: tuple[Vectors, Halves]) -> Entry:
+    def entry(self, v: int, found: Embedded) -> Entry:
         """Return what a segment holds of a version."""
         origin, pinned = self._rows("SELECT origin, pinned FROM versions WHERE v = ?", v)[0]
-        return Entry(v, self.letter(v), origin, bool(pinned), *vectors)
+        return Entry(v, self.letter(v), origin, bool(pinned), *found)
 
     def files(self) -> dict[str, tuple[str, list[str]]]:
         """The files that were read, each with the SHA-256 it had and the ids of the letters in it."""

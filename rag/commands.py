@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -283,19 +282,13 @@ def do_doctor(options: argparse.Namespace, settings: Settings) -> int:
     return 1 if report["problems"] else 0
 
 
-def _one_thread_each() -> None:
-    """Keep numpy from starting threads of its own for the small matrices of a question; it reads this when imported."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
 def do_serve(options: argparse.Namespace, settings: Settings) -> int:
     """Run the service."""
-    _one_thread_each()
     from rag.serve import serve
 
     host = options.host or settings.host
     port = settings.port if options.port is None else options.port
-    chosen = settings.model_copy(update={"host": host, "port": port})
+    chosen = settings.with_(host=host, port=port)
     if not options.watch:
         return serve(chosen, options.workers)
     from rag.live import watching
@@ -307,7 +300,6 @@ def do_serve(options: argparse.Namespace, settings: Settings) -> int:
 def do_mcp(options: argparse.Namespace, settings: Settings) -> int:
     """Serve an agent over standard input and output."""
     del options
-    _one_thread_each()
     from rag.live import Live
     from rag.mcp import serve_stdio
 

@@ -11,6 +11,7 @@ import numpy as np
 from rag.embed import StaticEmbedder
 from rag.index import Index, measure_text
 from rag.letter import Letter, Measure, Span
+from rag.lists import distinct
 from rag.question import Question
 from rag.scope import folded_letter, header, mentions, time_conflict
 from rag.text import fold, terms
@@ -88,7 +89,8 @@ def features(index: Index, question: Question, pick: Pick) -> dict[str, float]:
 
 def _share(index: Index, words: list[str], text: str) -> float:
     """The share of the words, by weight, that stand in a text."""
-    weights = {w: math.log(1 + len(index.measures) / (index.frequency(w) + 0.5)) for w in words}
+    found = zip(words, index.frequencies(words), strict=True)
+    weights = {w: math.log(1 + len(index.measures) / (f + 0.5)) for w, f in found}
     total = sum(weights.values())
     return sum(v for w, v in weights.items() if w in text) / total if total else 0.0
 
@@ -107,7 +109,7 @@ def _late(index: Index, asked: str, pick: Pick, context: str) -> tuple[float, fl
     wanted, spoken = model.pieces([asked, context])
     if not len(wanted) or not len(spoken):
         return 0.0, 0.0
-    rows, others = model.rows(wanted), model.rows(np.unique(spoken))
+    rows, others = model.rows(wanted), model.rows(distinct(spoken))
     weights = np.linalg.norm(rows, axis=1)
     rows /= np.maximum(weights, 1e-9)[:, None]
     others /= np.maximum(np.linalg.norm(others, axis=1), 1e-9)[:, None]

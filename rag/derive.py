@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,40 +17,28 @@ from typing import Any
 import numpy as np
 
 from rag.catalogue import Catalogue
-from rag.embed import Embedder, Vectors
+from rag.embed import Embedded, Embedder, Pieces, StaticEmbedder
 from rag.errors import IndexDamaged, IndexMismatch, IndexMissing
 from rag.letter import PARSER_VERSION, Letter
-from rag.segment import (
-    MEASURE_WORDS,
-    SENTENCE_WORDS,
-    WORDS,
-    Entry,
-    Halves,
-    measure_text,
-    read_parts,
-    sentence_texts,
-    write_segment,
-)
+from rag.order import ORDER, write_order
+from rag.segment import Entry, measure_text, sentence_texts, write_segment
 from rag.store import (
     REBUILD,
     check_built,
-    check_file,
     current_name,
     link,
     new_generation,
     publish,
     read_manifest,
 )
-from rag.words import build_words, files_of, join_words
 
 SMALL, LARGE = (
     500,
-    50_000,
+    100_000,
 )  # measures: a segment up to the first is joined with the next letter; none is beyond the second
 _TIERS = (0, 2_000, 16_000)  # measures: segments between two of these are of about one size
 _FAN = 8  # segments of about one size that are joined into one
 _GONE = 1 / 8  # share of a segment that may be marked as removed
-_KINDS = (MEASURE_WORDS, SENTENCE_WORDS)
 
 Progress = Callable[[str, int, int], None]  # what is done, how many are, of how many
 
@@ -200,16 +187,16 @@ def _write(place: _Place, old: tuple[Path, dict[str, Any]] | None, plan: _Plan) 
     """Write the fresh segments of a plan, link the kept ones, and switch."""
     folder, catalogue, embedder = place.folder, place.catalogue, place.embedder
     with new_generation(folder) as building:
-        for kind in _KINDS:
-            (building / kind).mkdir()
         shared = _link_all(old, building, plan.kept) if old else {}
         count = _Count(sum(map(len, plan.fresh)), place.progress)
         first = max((e["number"] for e in (old[1]["segments"] if old else [])), default=0) + 1
         segments = [*plan.kept]
         for number, versions in enumerate(plan.fresh, first):
             entries = (_entry(catalogue, v, embedder) for v in versions)
-            segments.append(_write_one(building, number, entries, embedder.dimension, count))
-        _join(building, [e["name"] for e in segments])
+            name = f"seg-{number}-{secrets.token_hex(4)}"
+            entry = write_segment(building / name, number, entries, embedder.dimension, count)
+            segments.append({"name": name, **entry, "removed": []})
+        write_order(building / ORDER, segments, catalogue.current())
         sizes = [(_live(e), len(_alive(e))) for e in segments]
         manifest = {
             "parser": PARSER_VERSION,
@@ -237,71 +224,46 @@ class _Count:
         self.progress("indexing", self.done, self.total)
 
 
-def _write_one(
-    building: Path, number: int, entries: Iterable[Entry], dimension: int, count: Callable[[], None]
-) -> dict[str, Any]:
-    """Write one segment, and move its words to those of the generation."""
-    name = f"seg-{number}-{secrets.token_hex(4)}"
-    home = building / name
-    entry = write_segment(home, number, entries, dimension, count)
-    for kind, parts in read_parts(home).items():
-        for file in files_of(home / kind, parts):
-            file.rename(building / kind / file.name)
-        shutil.rmtree(home / kind)
-    return {"name": name, **entry, "removed": []}
-
-
 def _link_all(
     old: tuple[Path, dict[str, Any]], building: Path, kept: Sequence[dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """Link the files of the segments that are kept; return their entries in the manifest."""
     home, manifest = old
-    shared: dict[str, dict[str, Any]] = {}
-    for entry in kept:
-        name = entry["name"]
-        check_file(home / name / WORDS, manifest["files"][f"{name}/{WORDS}"])
-        parts = read_parts(home / name)
+    names = {entry["name"] for entry in kept}
+    for name in names:
         (building / name).mkdir()
-        ids = {s["segment_id"].replace("-", "") for kind in _KINDS for s in parts[kind]["segments"]}
-        for file, known in manifest["files"].items():
-            folder, _, base = file.rpartition("/")
-            if folder == name or (folder in _KINDS and base.split(".")[0] in ids):
-                try:
-                    link(home / file, building / file)
-                except FileNotFoundError as error:
-                    raise IndexDamaged(f"{home / file} is missing", "the whole index", REBUILD) from error
-                shared[file] = known
+    shared = {file: known for file, known in manifest["files"].items() if file.partition("/")[0] in names}
+    for file in shared:
+        try:
+            link(home / file, building / file)
+        except FileNotFoundError as error:
+            raise IndexDamaged(f"{home / file} is missing", "the whole index", REBUILD) from error
     return shared
-
-
-def _join(building: Path, names: Sequence[str]) -> None:
-    if not names:
-        for kind in _KINDS:
-            (building / kind).rmdir()
-            build_words(building / kind, ())
-        return
-    parts = [read_parts(building / name) for name in names]
-    for kind in _KINDS:
-        join_words(building / kind, [p[kind] for p in parts])
 
 
 def _entry(catalogue: Catalogue, v: int, embedder: Embedder) -> Entry:
     return catalogue.entry(v, vectors_of(catalogue, v, embedder))
 
 
-def vectors_of(catalogue: Catalogue, v: int, embedder: Embedder) -> tuple[Vectors, Halves]:
+def vectors_of(catalogue: Catalogue, v: int, embedder: Embedder) -> Embedded:
     """Return the vectors of a version, made and kept when they are not there."""
     content = catalogue.vectors_of(v)
     found = catalogue.vectors(content, embedder.fingerprint, embedder.dimension)
-    if found is None:
+    if found is None or (isinstance(embedder, StaticEmbedder) and len(found.pieces) < len(found.measures)):
         found = embed(catalogue.letter(v), embedder)
-        catalogue.keep_vectors(content, embedder.fingerprint, *found)
+        catalogue.keep_vectors(content, embedder.fingerprint, found)
     return found
 
 
-def embed(letter: Letter, embedder: Embedder) -> tuple[Vectors, Halves]:
+def embed(letter: Letter, embedder: Embedder) -> Embedded:
     """Embed the measures and the sentences of a letter."""
-    measures = embedder.passages([measure_text(letter, m) for m in letter.measures])
-    texts = list(sentence_texts(letter))
-    sentences = embedder.passages(texts) if texts else np.zeros((0, embedder.dimension), np.float32)
-    return measures, sentences.astype(np.float16)
+    texts = [measure_text(letter, m) for m in letter.measures]
+    pieces: Pieces = []
+    if isinstance(embedder, StaticEmbedder):
+        found = embedder.pieces(texts)
+        measures, pieces = embedder.means(found), [np.unique(ids).astype(np.uint32) for ids in found]
+    else:
+        measures = embedder.passages(texts)
+    said = list(sentence_texts(letter))
+    sentences = embedder.passages(said) if said else np.zeros((0, embedder.dimension), np.float32)
+    return Embedded(measures, sentences.astype(np.float16), pieces)

@@ -15,6 +15,7 @@ from rag.prompts import load_prompts
 from rag.read import letter_files
 from rag.reader import open_reader
 from rag.settings import Settings
+from rag.store import check_current
 
 
 def examine(settings: Settings) -> dict[str, Any]:
@@ -30,7 +31,8 @@ def examine(settings: Settings) -> dict[str, Any]:
         facts["index"] = (
             f"{index.generation} in {settings.index_dir}: {len(index.letters)} letters, {len(index.measures)} measures"
         )
-        facts["structure"] = "exact inner product (FAISS Flat, fp16 for sentences), BM25 (tantivy)"
+        facts["structure"] = index.structure()
+        check_current(settings.index_dir)
     except RagError as error:
         problems.append(str(error))
     try:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,45 @@ from rag.text import simplify
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from rag.unigram import Encoded, Unigram
+
 Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+Pieces = Sequence[npt.NDArray[Any]]  # of each text, by number; none where a model has no pieces
 
+_FEW = 20_000  # characters that a process takes apart before it opens tokenizers
 _STATIC = [("StaticEmbedding", 0), ("Normalize", 1)]
+
+
+class Embedded(NamedTuple):
+    """What a model makes of a letter.
+
+    Attributes:
+        measures: vectors, shape ``(measures, dimension)``.
+        sentences: vectors, shape ``(sentences, dimension)``.
+        pieces: the distinct pieces of each measure by a static model, or nothing.
+    """
+
+    measures: Vectors
+    sentences: npt.NDArray[np.float16]
+    pieces: Pieces
+
+    def as_bytes(self) -> tuple[bytes, bytes, bytes]:
+        """Return measures as float32, sentences as float16, and the pieces as uint32: how many of each measure, then all."""
+        counted = [np.array([len(p) for p in self.pieces], np.uint32), *self.pieces]
+        pieces = np.concatenate(counted).astype(np.uint32)
+        measures, sentences = self.measures.astype(np.float32), self.sentences.astype(np.float16)
+        return measures.tobytes(), sentences.tobytes(), pieces.tobytes()
+
+    @classmethod
+    def from_bytes(cls, blobs: Sequence[bytes], dimension: int) -> Embedded:
+        """Return what :meth:`as_bytes` gave; without pieces where they are from before pieces were kept."""
+        measures = np.frombuffer(blobs[0], np.float32).reshape(-1, dimension)
+        sentences = np.frombuffer(blobs[1], np.float16).reshape(-1, dimension)
+        counted = np.frombuffer(blobs[2], np.uint32)
+        ends = np.cumsum(counted[: len(measures)])
+        pieces = np.split(counted[len(measures) :], ends)[:-1] if len(counted) else []
+        return cls(measures, sentences, pieces)
 
 
 class Embedder(Protocol):
@@ -53,6 +88,7 @@ class StaticEmbedder:
     def __init__(self, folder: Path, name: str = "") -> None:
         self.name = name or str(folder)
         self.folder = folder
+        self._taken = 0
         self.table = _map_table(folder / "model.safetensors")
         self.dimension = self.table.shape[1]
         self.fingerprint = fingerprint(folder)
@@ -64,16 +100,40 @@ class StaticEmbedder:
 
         return Tokenizer.from_file(str(self.folder / "tokenizer.json"))
 
+    @cached_property
+    def _quick(self) -> Unigram | None:
+        from rag.unigram import open_unigram
+
+        return open_unigram(self.folder / "tokenizer.json")
+
+    def encode(self, texts: Sequence[str]) -> Sequence[Encoded]:
+        """Return the pieces of texts with their places, without special pieces.
+
+        The first texts of a process are taken apart by :mod:`rag.unigram`, which is there at once; whoever has many of them
+        waits for ``tokenizers`` to be opened. The pieces are the same.
+        """
+        from rag.unigram import Encoded
+
+        if "tokenizer" not in self.__dict__:
+            self._taken += sum(map(len, texts))
+            if self._taken <= _FEW and self._quick and (quick := self._quick.encode_all(texts)) is not None:
+                return quick
+        found = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [Encoded(e.ids, e.offsets) for e in found]
+
     def pieces(self, texts: Sequence[str]) -> list[Ids]:
-        """Return the piece numbers of each text, without special pieces."""
-        simple = [simplify(t) for t in texts]
-        found = self.tokenizer.encode_batch_fast(simple, add_special_tokens=False)
+        """Return the piece numbers of each text."""
+        found = self.encode([simplify(t) for t in texts])
         return [np.asarray(e.ids, dtype=np.int64) for e in found]
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Embed texts: the mean of their pieces' rows at unit length; zero for a text without pieces."""
-        out = np.zeros((len(texts), self.dimension), np.float32)
-        for i, ids in enumerate(self.pieces(texts)):
+        return self.means(self.pieces(texts))
+
+    def means(self, pieces: Sequence[Ids]) -> Vectors:
+        """Embed texts given as their pieces."""
+        out = np.zeros((len(pieces), self.dimension), np.float32)
+        for i, ids in enumerate(pieces):
             if len(ids):
                 mean = self.rows(ids).mean(axis=0)
                 out[i] = mean / (np.linalg.norm(mean) or 1.0)
@@ -165,7 +225,7 @@ def _map_table(path: Path) -> npt.NDArray[Any]:
             entry = json.loads(file.read(length))["embedding.weight"]
         kind = {"F16": np.float16, "F32": np.float32}[entry["dtype"]]
         offset = 8 + length + entry["data_offsets"][0]
-        return np.memmap(path, kind, "r", offset, tuple(entry["shape"]))
+        return np.asarray(np.memmap(path, kind, "r", offset, tuple(entry["shape"])))
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{path} is no static embedding ({error})", "a safetensors file with embedding.weight"

@@ -19,12 +19,13 @@ from rag.embed import Embedder, open_embedder
 from rag.errors import PromptError
 from rag.index import Index, measure_text
 from rag.letter import Letter, Measure, Span
+from rag.lists import LetterIds
 from rag.quantities import in_digits
 from rag.question import Question, is_no_question, mend, understand, with_words
 from rag.rank import Hit, expand, load_lexicon, search
 from rag.reader import open_reader
 from rag.reading import Read, Reads, rerank
-from rag.scope import header, is_about, mentions, missing, place_of, year_missing
+from rag.scope import in_scope, is_scoped, place_of, short
 from rag.settings import Settings
 from rag.text import fold
 from rag.times import resolve, status
@@ -204,20 +205,18 @@ class Engine:
             return self._refuse(question, clock, "no_evidence", choice.confidence), hits
         return self._answer(question, clock, choice), hits
 
-    def letters_in_scope(self, question: Question, letter_id: str | None) -> list[str] | str:
+    def letters_in_scope(self, question: Question, letter_id: str | None) -> LetterIds | str:
         """The ids of the letters that speak of all the question names; or what the best of them lacks.
 
         Letters whose title, issuer or addressee is what the question names come before those that only mention it.
         """
-        letters = self.index.letters if letter_id is None else [self.index.letter(letter_id)]
-        if not (question.names or question.quoted or question.years):
-            return [a.id for a in letters]
-        lacks = [missing(question, a) + [y for y in [year_missing(question, a)] if y] for a in letters]
-        fitting = [a for a, lacking in zip(letters, lacks, strict=True) if not lacking]
-        if fitting or not letters:
-            own = [a.id for a in fitting if is_about(question, a)]
-            return own or [a.id for a in fitting]
-        return "、".join(sorted(lacks, key=len)[0])
+        letters = (
+            self.index.ids if letter_id is None else self.index.chosen(self.index.numbers_of([letter_id]))
+        )
+        if not is_scoped(question):
+            return letters
+        found = in_scope(question, self.index.heads, letters.numbers)
+        return found if isinstance(found, str) else self.index.chosen(found)
 
     def consider(
         self, question: Question, letters: Sequence[str], letter_id: str | None, k: int
@@ -233,10 +232,10 @@ class Engine:
 
     def without_own_names(self, question: Question, letters: Sequence[str]) -> Question:
         """The question without the names that all the letters bear: they tell no measure from another, and no measure repeats them."""
-        chosen = [self.index.letter(i) for i in letters]
-        names = [n for n in question.names if all(mentions(header(a), n) for a in chosen)]
-        first = place_of(chosen[0]) if chosen else ""
-        places = [first] if first and all(place_of(a) == first for a in chosen) else []
+        heads, numbers = self.index.heads, self.index.numbers_of(letters)
+        names = [n for n in question.names if heads.headed(short(n))[numbers].all()]
+        first = place_of(self.index.letters[int(numbers[0])]) if len(numbers) else ""
+        places = [first] if first and heads.one_place(numbers) else []
         asked, folded = question.asked, question.folded
         for name in filter(None, (*names, *places)):
             asked = asked.replace(name, " ").strip() or asked
@@ -308,7 +307,7 @@ class Engine:
     def _refuse(
         self, question: Question, clock: _Clock, reason: str, confidence: float, *, missing: str = ""
     ) -> Answer:
-        issuers = list(dict.fromkeys(a.issuer or a.title for a in self.index.letters))
+        issuers = self.index.heads.issuers(4)
         told = "、".join(issuers[:3]) + ("…" if len(issuers) > 3 else "")
         return Answer(
             question=question.text,

@@ -1,44 +1,41 @@
-"""The index: letters, their vectors in FAISS and their words in tantivy, opened from one generation on disk.
+"""The index: letters, their vectors and their words, opened from one generation on disk.
 
-``Index.open`` opens it whole or says why not; segments that are open already are taken over, so that a generation with one more
-letter opens in the time that letter takes. :mod:`rag.derive` builds what is opened here.
+``Index.open`` opens it whole or says why not; what it holds is mapped, and read when it is looked at. Segments that are open
+already are taken over. :mod:`rag.derive` builds what is opened here.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Collection, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rag.arrays import Bools
 from rag.embed import Embedder, Ids, StaticEmbedder, Vectors
-from rag.errors import IndexMismatch, LetterError
+from rag.errors import IndexMismatch
+from rag.heads import Heads, SegmentHeads
 from rag.letter import Letter
-from rag.segment import (
-    MEASURE_WORDS,
-    SENTENCE_WORDS,
-    Pair,
-    Segment,
-    measure_text,
-    measure_words,
-    reconstruct,
-    search_vectors,
-)
+from rag.lists import Kept, Lazy, LetterIds, distinct, ranges
+from rag.lookups import Lookups
+from rag.order import ORDER, Order
+from rag.segment import Pair, Segment, measure_text, measure_words
 from rag.store import REBUILD, Entry, check_built, open_current
-from rag.words import Addresses, Words
+from rag.vectors import Table
+from rag.words import Found, Words
 
 if TYPE_CHECKING:
     from rag.bulk import Change, parse_all, update
 
 __all__ = ["Change", "Index", "measure_text", "measure_words", "parse_all", "update"]
 
-_KEPT = 20_000  # measures whose pieces are kept in memory
-_ROW = np.uint64(0xFFFFFFFF)
+EXACT = 100_000  # sentences up to which all are looked at for the nearest
+NEAR = 500  # measures whose sentences are looked at beyond that
+_FEW = 2_000  # measures up to which a part of the index is searched by itself
+_LETTERS = 1_000  # letters kept in memory
 
 
 def __getattr__(name: str) -> Any:
@@ -48,12 +45,14 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'rag.index' has no attribute {name!r}")
 
 
-class Index:
+class Index(Lookups):
     """An opened index; measures and sentences are numbered from 0 in the order of the letters, which is that of their ids.
 
     Attributes:
-        letters: the letters.
+        letters: the letters, each read when it is asked for.
+        ids: their ids.
         measures: every measure with its letter.
+        heads: what is known of the letters without reading them.
         embedder: the model its vectors were made with.
         generation: its name on disk.
         manifest: what the generation says of itself.
@@ -70,12 +69,12 @@ class Index:
             e["name"]: open_now.get(e["name"]) or Segment(home / e["name"], e) for e in manifest["segments"]
         }
         self._parts = list(self.segments.values())
-        self._words = Words(home / MEASURE_WORDS)
-        self._sentence_words = Words(home / SENTENCE_WORDS)
-        self._pieces: dict[tuple[str, int], Ids] = old._pieces if old else {}
-        removed = {e["name"]: set(e["removed"]) for e in manifest["segments"]}
-        self._number(removed)
-        self._gone = self._count_gone(removed)
+        self._order = Order(home / ORDER, self._parts)
+        self._kept: Kept[Letter] = old._kept if old else Kept(_LETTERS)
+        self._last: tuple[bytes, dict[int, float]] = (b"", {})
+        letters = len(self._order.letters)
+        self.letters: Sequence[Letter] = Lazy(letters, self._letter)
+        self.measures: Sequence[Pair] = Lazy(int(self._order.measures[-1]), self._measure)
         self._check_counts(home)
 
     @classmethod
@@ -97,6 +96,11 @@ class Index:
 
         return open_current(folder, opener, old.checked if old else None)
 
+    @cached_property
+    def heads(self) -> Heads:
+        """What is known of the letters without reading them."""
+        return SegmentHeads(self._parts, self._order, self._letter)
+
     @property
     def checked(self) -> dict[str, Entry]:
         """The files that were checked when this was opened."""
@@ -109,224 +113,281 @@ class Index:
         Raises:
             LetterError: when there is none of that name.
         """
-        if (letter := self._by_id.get(letter_id)) is not None:
-            return letter
-        raise LetterError(
-            f"there is no letter {letter_id!r}",
-            f"one of {len(self.letters)} ids",
-            "run: rag letters",
-        )
+        return self._letter(self._number_of(letter_id))
 
     def within(self, letter_ids: Collection[str]) -> Index:
         """Return this index as it is within some letters: searches find these only; numbers and frequencies are of the whole."""
-        return self if len(letter_ids) == len(self.letters) else _Within(self, letter_ids)
+        if len(letter_ids) == len(self.letters):
+            return self
+        kept = letter_ids.kept if isinstance(letter_ids, LetterIds) else {}
+        if id(self) not in kept:
+            kept[id(self)] = _Within(self, self.numbers_of(letter_ids))
+        found: Index = kept[id(self)]
+        return found
 
     def sentence_numbers(self, measure: int) -> range:
         """Return the numbers of the sentences of a measure."""
-        return range(self._starts[measure], self._starts[measure + 1])
+        begins, ends = self.sentence_ranges(np.array([measure]))
+        return range(int(begins[0]), int(ends[0]))
+
+    def sentence_ranges(self, measures: Ids) -> tuple[Ids, Ids]:
+        """Return for each measure the number of its first sentence and the one after its last."""
+        return self._order.sentence_ranges(measures)
 
     def measure_of(self, sentence: int) -> int:
         """Return the measure that holds a sentence."""
-        return bisect_right(self._starts, sentence) - 1
+        return int(self.measures_of(np.array([sentence]))[0])
+
+    def measures_of(self, sentences: Ids) -> Ids:
+        """Return the measures that hold sentences."""
+        return self._order.measures_of(sentences)
 
     def nearest_measures(self, query: Vectors, limit: int) -> dict[int, float]:
         """Return the cosine of the nearest measures, by number; ``query`` has shape ``(dimension,)``."""
-        return self._nearest([s.measures for s in self._parts], self._measure_numbers, query, limit)
+        return _first(self._near(query, max(limit, self._reach)), limit)
 
     def nearest_sentences(self, query: Vectors, limit: int) -> dict[int, float]:
-        """Return the cosine of the nearest sentences, by number."""
-        return self._nearest([s.sentences for s in self._parts], self._sentence_numbers, query, limit)
+        """Return the cosine of the nearest sentences, by number; in a large index those of the nearest measures."""
+        if not self._reach:
+            tables = [p.sentences for p in self._parts]
+            return self._nearest(tables, self._order.sentence_numbers, query, limit)
+        near = self._near(query, max(limit, self._reach))
+        return self._best_sentences(np.fromiter(near, np.int64), query, limit)
 
-    def measure_vectors(self, numbers: Sequence[int]) -> Vectors:
+    def measure_vectors(self, numbers: Sequence[int] | Ids) -> Vectors:
         """Return the vectors of measures: shape ``(len(numbers), dimension)``."""
-        return self._vectors([s.measures for s in self._parts], self._measure_places, numbers)
+        places = self._order.measure_places(np.asarray(numbers, np.int64))
+        return self._vectors([p.measures for p in self._parts], places)
 
-    def vectors_of_sentences(self, numbers: Sequence[int]) -> Vectors:
+    def vectors_of_sentences(self, numbers: Sequence[int] | Ids) -> Vectors:
         """Return the vectors of sentences: shape ``(len(numbers), dimension)``."""
-        return self._vectors([s.sentences for s in self._parts], self._sentence_places, numbers)
+        places = self._order.sentence_places(np.asarray(numbers, np.int64))
+        return self._vectors([p.sentences for p in self._parts], places)
 
     def sentence_vectors(self, measure: int) -> Vectors:
         """Return the vectors of the sentences of a measure: shape ``(sentences, dimension)``."""
         return self.vectors_of_sentences(self.sentence_numbers(measure))
 
     def pieces(self, numbers: Sequence[int]) -> list[Ids]:
-        """Return the distinct pieces of measures, by a static model; kept for the next question."""
+        """Return the distinct pieces of measures, by a static model."""
         assert isinstance(self.embedder, StaticEmbedder)
-        keys = [(a.sha256, m.start) for a, m in (self.measures[n] for n in numbers)]
-        found = {key: known for key in keys if (known := self._pieces.get(key)) is not None}
-        new = {key: n for key, n in zip(keys, numbers, strict=True) if key not in found}
-        if new:
-            made = self.embedder.pieces([measure_text(*self.measures[n]) for n in new.values()])
-            fresh = {key: np.unique(ids) for key, ids in zip(new, made, strict=True)}
-            if len(self._pieces) > _KEPT:
-                self._pieces.clear()
-            self._pieces.update(fresh)
-            found |= fresh
-        return [found[key] for key in keys]
+        parts, rows = self._order.measure_places(np.asarray(numbers, np.int64))
+        return [self._parts[s].pieces(r) for s, r in zip(parts.tolist(), rows.tolist(), strict=True)]
 
     def measure_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
         """Return the BM25 of the best measures for the terms, by number."""
-        return self._words.search(wanted, limit, partial(self._numbers_at, numbers=self._measure_numbers))
+        return _numbered(self._words.search(wanted, limit), self._order.measure_numbers, limit)
 
     def sentence_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
         """Return the BM25 of the best sentences for the terms, by number."""
-        return self._sentence_words.search(
-            wanted, limit, partial(self._numbers_at, numbers=self._sentence_numbers)
-        )
+        return _numbered(self._sentence_words.search(wanted, limit), self._order.sentence_numbers, limit)
 
     def frequency(self, term: str) -> int:
         """Return in how many measures a term stands."""
-        return self._words.frequency(term) - self._gone[term]
+        return self._words.frequency(term)
 
-    def _number(self, removed: dict[str, set[int]]) -> None:
-        """Number letters, measures and sentences over all segments, in the order of the ids of the letters."""
-        placed = sorted(
-            (a.id, s, i)
-            for s, (name, part) in enumerate(self.segments.items())
-            for i, (v, a) in enumerate(zip(part.versions, part.letters, strict=True))
-            if v not in removed[name]
+    def frequencies(self, terms: Sequence[str]) -> list[int]:
+        """Return in how many measures each term stands."""
+        return self._words.frequencies(terms)
+
+    def structure(self) -> str:
+        """Say how vectors and words are searched, and why."""
+        kinds = {
+            "numpy": "numpy",
+            "flat": "FAISS fp16 scan",
+            "codes": "FAISS 4-bit codes, best rescored in fp16",
+        }
+        used = ", ".join(
+            kinds[k] for k in ("numpy", "flat", "codes") if k in {p.measures.kind for p in self._parts}
         )
-        self.letters = [self._parts[s].letters[i] for _, s, i in placed]
-        self.measures: list[Pair] = []
-        for _, s, i in placed:
-            self.measures.extend(self._parts[s].pairs[i])
-        self._by_id = {a.id: a for a in self.letters}
-        firsts = [np.full(len(p.letters), -1, np.int64) for p in self._parts]
-        at = 0
-        self._place_of: dict[
-            str, tuple[int, int, int]
-        ] = {}  # version, first measure and the one after the last
-        for letter_id, s, i in placed:
-            firsts[s][i] = at
-            end = at + len(self._parts[s].pairs[i])
-            self._place_of[letter_id] = (self._parts[s].versions[i], at, end)
-            at = end
-        spread = [_spread(first, np.diff(p.starts)) for p, first in zip(self._parts, firsts, strict=True)]
-        counts = _scatter(at, spread, [p.sentence_counts for p in self._parts])
-        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        inner = [
-            _spread(np.where(n < 0, -1, starts[n]), p.sentence_counts)
-            for p, n in zip(self._parts, spread, strict=True)
-        ]
-        self._starts: list[int] = starts.tolist()
-        self._measure_numbers, self._measure_places = spread, _places(at, spread)
-        self._sentence_numbers, self._sentence_places = inner, _places(int(starts[-1]), inner)
-        self._segment_of = {p.number: s for s, p in enumerate(self._parts)}
+        sentences = int(self._order.sentences[-1])
+        if self._reach:
+            near = (
+                f"sentences: those of the nearest {NEAR:,} measures ({sentences:,} are more than {EXACT:,})"
+            )
+        else:
+            near = f"sentences: all {sentences:,} (up to {EXACT:,})"
+        return f"measures: {used or 'none'}; {near}; words: BM25, {self._words.budget:,} postings in full, then the best"
 
-    def _count_gone(self, removed: dict[str, set[int]]) -> Counter[str]:
-        """In how many measures that are no more each term stands: the words know them until their segment is written anew."""
-        gone: Counter[str] = Counter()
-        for name, versions in removed.items():
-            part = self.segments[name]
-            for i, v in enumerate(part.versions if versions else ()):
-                if v in versions:
-                    for found in part.terms_of(i):
-                        gone.update(found)
-        return gone
+    @cached_property
+    def _reach(self) -> int:
+        """Nearest measures whose sentences are looked at; 0 where all sentences are."""
+        return 0 if self._order.sentences[-1] <= EXACT else NEAR
 
-    def _numbers_at(self, addresses: Addresses, numbers: Sequence[Ids]) -> list[int]:
-        """Turn the addresses of texts into numbers."""
-        rows = (addresses & _ROW).astype(np.int64)
-        parts = (addresses >> np.uint64(32)).astype(np.int64)
-        return [
-            int(numbers[self._segment_of[p]][r]) for p, r in zip(parts.tolist(), rows.tolist(), strict=True)
-        ]
+    @cached_property
+    def _words(self) -> Words:
+        live = [self._live(s, p.starts) for s, p in enumerate(self._parts)]
+        return Words([p.measure_words for p in self._parts], live)
+
+    @cached_property
+    def _sentence_words(self) -> Words:
+        live = [self._live(s, p.sentence_ends) for s, p in enumerate(self._parts)]
+        return Words([p.sentence_words for p in self._parts], live)
+
+    def _live(self, part: int, starts: Ids) -> Bools | None:
+        letters = self._order.live_letters(part)
+        return None if letters is None else np.repeat(letters, np.diff(starts))
+
+    def _letter(self, number: int) -> Letter:
+        part, i = self._parts[int(self._order.segments[number])], int(self._order.letters[number])
+        return self._kept.get((part.name, i), lambda: part.letter(i))
+
+    def _id(self, number: int) -> str:
+        part = self._parts[int(self._order.segments[number])]
+        return part.id(int(self._order.letters[number]))
+
+    def _measure(self, number: int) -> Pair:
+        of = int(np.searchsorted(self._order.measures, number, side="right")) - 1
+        letter = self._letter(of)
+        return letter, letter.measures[number - int(self._order.measures[of])]
+
+    def _near(self, query: Vectors, limit: int) -> dict[int, float]:
+        """The nearest measures; those of the last query are kept, for its sentences."""
+        key = limit.to_bytes(8, "little") + query.tobytes()
+        last = self._last
+        if last[0] != key:
+            tables = [p.measures for p in self._parts]
+            last = self._last = key, self._nearest(tables, self._order.measure_numbers, query, limit)
+        return last[1]
+
+    def _best_sentences(self, measures: Ids, query: Vectors, limit: int) -> dict[int, float]:
+        numbers = ranges(*self.sentence_ranges(measures))
+        return _ranked(numbers, self.vectors_of_sentences(numbers) @ query, limit)
 
     def _nearest(
-        self, vectors: Sequence[Any], numbers: Sequence[Ids], query: Vectors, limit: int
+        self,
+        tables: Sequence[Table],
+        number: Callable[[int, Ids], Ids],
+        query: Vectors,
+        limit: int,
+        allowed: Bools | None = None,
     ) -> dict[int, float]:
-        found: list[tuple[float, int]] = []
-        for index, known in zip(vectors, numbers, strict=True):
+        """The best of all segments; where some rows may not be found, as many more are looked at as it takes."""
+        found, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+        for s, table in enumerate(tables):
             looked = limit
             while True:
-                rows, scores = search_vectors(index, query, looked)
-                mine = known[rows]
-                if (mine >= 0).sum() >= limit or len(rows) < looked:
+                rows, products = table.search(query, looked)
+                mine = number(s, rows)
+                fit = mine >= 0
+                if allowed is not None:
+                    fit &= allowed[np.maximum(mine, 0)]
+                if fit.sum() >= limit or looked >= len(table):
                     break
                 looked *= 4
-            pairs = zip(scores.tolist(), mine.tolist(), strict=True)
-            found += [(score, n) for score, n in pairs if n >= 0]
-        found.sort(key=lambda pair: (-pair[0], pair[1]))
-        return {n: score for score, n in found[:limit]}
+            found.append(mine[fit])
+            scores.append(products[fit])
+        return _ranked(np.concatenate(found), np.concatenate(scores), limit)
 
-    def _vectors(self, vectors: Sequence[Any], places: Ids, numbers: Sequence[int]) -> Vectors:
-        out = np.zeros((len(numbers), self.embedder.dimension), np.float32)
-        wanted = places[np.asarray(numbers, np.int64)] if len(numbers) else places[:0]
-        for s in np.unique(wanted[:, 0]).tolist():
-            mine = wanted[:, 0] == s
-            out[mine] = reconstruct(vectors[s], wanted[mine, 1])
+    def _vectors(self, tables: Sequence[Table], places: tuple[Ids, Ids]) -> Vectors:
+        parts, rows = places
+        out = np.zeros((len(rows), self.embedder.dimension), np.float32)
+        for s in distinct(parts).tolist():
+            mine = parts == s
+            out[mine] = tables[s].of(rows[mine])
         return out
 
     def _check_counts(self, home: Path) -> None:
-        for part in self._parts:
-            counts = (part.measures.ntotal, len(part.sentence_counts))
-            inner = (part.sentences.ntotal, int(part.sentence_counts.sum()))
-            self._check_equal(home, counts, inner)
-        whole = sum(len(p.sentence_counts) for p in self._parts)
-        sentences = sum(int(p.sentence_counts.sum()) for p in self._parts)
-        self._check_equal(home, (self._words.count, whole), (self._sentence_words.count, sentences))
-
-    def _check_equal(self, home: Path, counts: tuple[int, int], inner: tuple[int, int]) -> None:
-        if counts[0] != counts[1] or inner[0] != inner[1]:
-            raise IndexMismatch(
-                f"{home} holds {counts[0]} vectors or texts for {counts[1]} measures, {inner[0]} for {inner[1]} sentences",
-                "equal numbers",
-                REBUILD,
-            )
+        for p in self._parts:
+            many, inner = len(p.sentence_starts) - 1, int(p.sentence_starts[-1])
+            measures = {len(p.measures), len(p.measure_words.lengths), int(p.starts[-1]), many}
+            sentences = {len(p.sentences), len(p.sentence_words.lengths), inner}
+            if len(measures) > 1 or len(sentences) > 1 or len(p.starts) - 1 != len(p.versions):
+                raise IndexMismatch(
+                    f"{home} holds {sorted(measures)} vectors or texts for {many} measures, {sorted(sentences)} for {inner} sentences",
+                    "equal numbers",
+                    REBUILD,
+                )
 
 
 class _Within(Index):
     """An index within some letters; within one there is no limit to what is found."""
 
-    def __init__(self, whole: Index, letter_ids: Collection[str]) -> None:
+    def __init__(self, whole: Index, letters: Ids) -> None:
         self.__dict__.update(whole.__dict__)
-        chosen = [whole._place_of[i] for i in letter_ids]
-        self._versions = [v for v, _, _ in chosen]
-        self._numbers = [n for _, first, end in chosen for n in range(first, end)]
-        self._inner = [n for m in self._numbers for n in self.sentence_numbers(m)]
-        self._alone = len(chosen) == 1
+        self._whole, self._chosen = whole, letters
+        self._alone = len(letters) == 1
+        begins, ends = self._order.measures[letters], self._order.measures[letters + 1]
+        self._many = int((ends - begins).sum())
+        self._inner = int((self._order.sentences[letters + 1] - self._order.sentences[letters]).sum())
 
     def nearest_measures(self, query: Vectors, limit: int) -> dict[int, float]:
-        return self._best(self._numbers, self.measure_vectors(self._numbers) @ query, limit)
+        if self._many <= _FEW:
+            numbers = self._numbers(self._order.measures)
+            return _ranked(numbers, self.measure_vectors(numbers) @ query, None if self._alone else limit)
+        return _first(self._near_within(query, max(limit, NEAR)), limit)
 
     def nearest_sentences(self, query: Vectors, limit: int) -> dict[int, float]:
-        return self._best(self._inner, self.vectors_of_sentences(self._inner) @ query, limit)
+        if self._many <= _FEW:
+            numbers = self._numbers(self._order.sentences)
+            vectors = self.vectors_of_sentences(numbers)
+            return _ranked(numbers, vectors @ query, None if self._alone else limit)
+        if not self._whole._reach:
+            allowed = self._mask(self._order.sentences)
+            tables = [p.sentences for p in self._parts]
+            return self._nearest(tables, self._order.sentence_numbers, query, limit, allowed)
+        near = self._near_within(query, max(limit, NEAR))
+        return self._best_sentences(np.fromiter(near, np.int64), query, limit)
 
     def measure_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
-        limit = max(limit, len(self._numbers)) if self._alone else limit
-        at = partial(self._numbers_at, numbers=self._measure_numbers)
-        return self._words.search(wanted, limit, at, self._versions)
+        limit = max(limit, self._many) if self._alone else limit
+        within = self._rows(self._order.measures, [p.starts for p in self._parts])
+        return _numbered(self._whole._words.search(wanted, limit, within), self._order.measure_numbers, limit)
 
     def sentence_scores(self, wanted: Sequence[str], limit: int) -> dict[int, float]:
-        limit = max(limit, len(self._inner)) if self._alone else limit
-        at = partial(self._numbers_at, numbers=self._sentence_numbers)
-        return self._sentence_words.search(wanted, limit, at, self._versions)
+        limit = max(limit, self._inner) if self._alone else limit
+        within = self._rows(self._order.sentences, [p.sentence_ends for p in self._parts])
+        found = self._whole._sentence_words.search(wanted, limit, within)
+        return _numbered(found, self._order.sentence_numbers, limit)
 
-    def _best(self, numbers: Sequence[int], scores: Vectors, limit: int) -> dict[int, float]:
-        order = np.argsort(-scores, kind="stable")
-        best = order if self._alone else order[:limit]
-        return {numbers[i]: float(scores[i]) for i in best.tolist()}
+    def frequency(self, term: str) -> int:
+        return self._whole.frequency(term)
+
+    def frequencies(self, terms: Sequence[str]) -> list[int]:
+        return self._whole.frequencies(terms)
+
+    def _near_within(self, query: Vectors, limit: int) -> dict[int, float]:
+        tables = [p.measures for p in self._parts]
+        allowed = self._mask(self._order.measures)
+        return self._nearest(tables, self._order.measure_numbers, query, limit, allowed)
+
+    def _numbers(self, starts: Ids) -> Ids:
+        return ranges(starts[self._chosen], starts[self._chosen + 1])
+
+    def _mask(self, starts: Ids) -> Bools:
+        chosen = np.zeros(len(self.letters), np.bool_)
+        chosen[self._chosen] = True
+        return np.repeat(chosen, np.diff(starts))
+
+    def _rows(self, starts: Ids, inner: Sequence[Ids]) -> list[Ids] | list[Bools]:
+        """The rows of each segment that are within: as numbers where they are few, else as a mask."""
+        parts, places = self._order.segments[self._chosen], self._order.letters[self._chosen]
+        own = [np.sort(places[parts == s]).astype(np.int64) for s in range(len(self._parts))]
+        if int((starts[self._chosen + 1] - starts[self._chosen]).sum()) <= _FEW:
+            return [ranges(ends[mine], ends[mine + 1]) for mine, ends in zip(own, inner, strict=True)]
+        masks = []
+        for mine, ends in zip(own, inner, strict=True):
+            chosen = np.zeros(len(ends) - 1, np.bool_)
+            chosen[mine] = True
+            masks.append(np.repeat(chosen, np.diff(ends)))
+        return masks
 
 
-def _spread(firsts: Ids, counts: Ids) -> Ids:
-    """Numbers of the parts of things: each thing's first number and the following ones; -1 where its first is -1."""
-    within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-    first = np.repeat(firsts, counts)
-    return np.where(first < 0, -1, first + within).astype(np.int64)
+def _ranked(numbers: Ids, scores: Vectors, limit: int | None) -> dict[int, float]:
+    """Numbers with their scores, the best first, of equal ones the first."""
+    if limit is not None and len(scores) > 4 * limit:
+        kept = np.flatnonzero(scores >= np.partition(scores, len(scores) - limit)[len(scores) - limit])
+        numbers, scores = numbers[kept], scores[kept]
+    order = np.lexsort((numbers, -scores))[:limit]
+    return dict(zip(numbers[order].tolist(), scores[order].tolist(), strict=True))
 
 
-def _scatter(size: int, numbers: Sequence[Ids], values: Sequence[Ids]) -> Ids:
-    out = np.zeros(size, np.int64)
-    for n, v in zip(numbers, values, strict=True):
-        out[n[n >= 0]] = v[n >= 0]
-    return out
+def _numbered(found: Iterable[Found], number: Callable[[int, Ids], Ids], limit: int) -> dict[int, float]:
+    parts = list(found)
+    numbers = [np.zeros(0, np.int64), *(number(f.part, f.rows) for f in parts)]
+    scores = [np.zeros(0, np.float32), *(f.scores for f in parts)]
+    return _ranked(np.concatenate(numbers), np.concatenate(scores), limit)
 
 
-def _places(size: int, numbers: Sequence[Ids]) -> Ids:
-    """Segment and row of every number: shape ``(size, 2)``."""
-    out = np.zeros((size, 2), np.int64)
-    for s, n in enumerate(numbers):
-        rows = np.flatnonzero(n >= 0)
-        out[n[rows], 0] = s
-        out[n[rows], 1] = rows
-    return out
+def _first(found: dict[int, float], limit: int) -> dict[int, float]:
+    return found if len(found) <= limit else dict(list(found.items())[:limit])

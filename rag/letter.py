@@ -5,10 +5,12 @@ All offsets are code points into :attr:`Letter.text`, the decoded source; a quot
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 PREFACE, CLOSING = "前言", "结尾"
+_TOLD = ("id", "sha256", "source", "title", "subject", "addressee", "issuer", "date", "number")
 PARSER_VERSION = 2  # of what :mod:`rag.parse` makes of a text; kept here for those who only open an index
 
 
@@ -107,6 +109,41 @@ class Letter:
                 "fields": {name: Span(**s) for name, s in data["fields"].items()},
             }
         )
+
+
+def pack(letter: Letter) -> dict[str, Any]:
+    """Return a letter without its text as plain data, fit for JSON: short, and quick to read again."""
+    data = {name: getattr(letter, name) for name in _TOLD}
+    data["measures"] = [
+        [m.path, m.section, m.heading, m.start, m.end, m.body, _flat(m.sentences)] for m in letter.measures
+    ]
+    data["headings"], data["furniture"] = _flat(letter.headings), _flat(letter.furniture)
+    data["fields"] = {name: [s.start, s.end] for name, s in letter.fields.items()}
+    return data
+
+
+def unpack(data: dict[str, Any], text: str) -> Letter:
+    """Build a letter from what :func:`pack` gave, and its text."""
+    told = {name: data[name] for name in _TOLD}
+    return Letter(
+        **told,
+        text=text,
+        measures=tuple(
+            Measure(path, section, heading, start, end, body, _spans(sentences))
+            for path, section, heading, start, end, body, sentences in data["measures"]
+        ),
+        headings=_spans(data["headings"]),
+        furniture=_spans(data["furniture"]),
+        fields={name: Span(*s) for name, s in data["fields"].items()},
+    )
+
+
+def _flat(spans: Iterable[Span]) -> list[int]:
+    return [n for s in spans for n in (s.start, s.end)]
+
+
+def _spans(flat: Sequence[int]) -> tuple[Span, ...]:
+    return tuple(map(Span, flat[::2], flat[1::2]))
 
 
 def _plain_span(span: Span) -> dict[str, int]:

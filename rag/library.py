@@ -24,7 +24,7 @@ from rag.parse import parse
 from rag.prepare import Files, Item, Prepared, prepare_all
 from rag.read import STDIN, Source, is_letter, letter_files
 from rag.salvage import salvage
-from rag.store import CATALOGUE, open_current, writer_lock
+from rag.store import CATALOGUE, verify_current, writer_lock
 
 _BATCH = 50  # files that are entered in one transaction
 
@@ -100,7 +100,7 @@ def follow(
         if rebuild:
             salvage(keeper.folder)
         elif verify and built(keeper.folder):
-            open_current(keeper.folder, lambda *_: None)
+            verify_current(keeper.folder)
         with Catalogue(keeper.folder) as catalogue:
             pinned = any(v.pinned for v in catalogue.find(current=1))
             files = _files(paths, empty=empty or pinned)
@@ -225,7 +225,7 @@ def _take_all(
     for letter, vectors in found.letters:
         origin = item.origin and (f"{item.origin}/{letter.source}" if len(found.letters) > 1 else item.origin)
         arrivals.append(take_in(catalogue, letter, origin=origin, pinned=item.pinned, welcome=welcome))
-        catalogue.want_vectors(embedded_of(letter), model, *vectors)
+        catalogue.want_vectors(embedded_of(letter), model, vectors)
     ids = list(dict.fromkeys(a.letter_id for a in arrivals if a.what != LEFT_OUT))
     if item.origin:
         catalogue.set_file(item.origin, found.sha256, ids)

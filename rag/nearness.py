@@ -18,8 +18,9 @@ class Nearness:
 
     def __init__(self, index: Index, asked: str) -> None:
         many = len(index.measures)
-        found = {t: index.frequency(t) for t in terms(asked) if len(t) > 1 or not "㐀" <= t[0] <= "鿿"}
-        self._weights = {t: math.log(1 + many / (f + 0.5)) for t, f in found.items() if f}
+        asked_for = [t for t in dict.fromkeys(terms(asked)) if len(t) > 1 or not "㐀" <= t[0] <= "鿿"]
+        found = zip(asked_for, index.frequencies(asked_for), strict=True)
+        self._weights = {t: math.log(1 + many / (f + 0.5)) for t, f in found if f}
         self._total = sum(self._weights.values())
 
     def of(self, sentence: str, start: int, end: int, *, amount: bool) -> float:

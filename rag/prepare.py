@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rag.derive import embed
-from rag.embed import Embedder, StaticEmbedder, Vectors
+from rag.embed import Embedded, Embedder, StaticEmbedder
 from rag.errors import LetterError
 from rag.letter import Letter
 from rag.parse import parse
 from rag.read import STDIN, Source, read_all
-from rag.segment import Halves
 
 _MANY, _CHUNK, _MOST = 100, 10, 8  # files that are worth processes; that one takes at once; processes at most
 
@@ -48,13 +47,13 @@ class Prepared:
 
     Attributes:
         sha256: of its bytes.
-        letters: each with the vectors of its measures and of its sentences.
+        letters: each with what the model made of it.
         unchanged: its bytes are known, so nothing was read.
         failed: why it could not be read or parsed, or empty.
     """
 
     sha256: str = ""
-    letters: tuple[tuple[Letter, tuple[Vectors, Halves]], ...] = ()
+    letters: tuple[tuple[Letter, Embedded], ...] = ()
     unchanged: bool = False
     failed: str = ""
 

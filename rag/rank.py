@@ -14,15 +14,17 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rag.embed import StaticEmbedder, Vectors
+from rag.embed import Ids, StaticEmbedder, Vectors
 from rag.errors import DataError
 from rag.index import Index
 from rag.letter import Letter, Measure, Span
+from rag.lists import distinct, ranges
 from rag.text import fold, has_han, terms
 
 CANDIDATES = 100
@@ -105,29 +107,35 @@ def search(
         letter_id: only measures of this letter.
         asked: the words to search for, when they are not the whole question.
     """
-    allowed = _allowed(index, letter_id)
+    if letter_id is not None:
+        index.letter(letter_id)
+        index = index.within([letter_id])
     wanted = (
         terms(asked if asked is not None else question) if has_han(question) else names_and_numbers(question)
     )
     query = index.embedder.queries([asked or question])[0]
-    limit = CANDIDATES if letter_id is None else len(index.measures)
-    by_word = _keep(index.measure_scores(wanted, limit), allowed)
-    word_sentences = index.sentence_scores(wanted, _SENTENCES if letter_id is None else 10**6)
-    near = _keep(index.nearest_measures(query, limit), allowed)
-    near_sentences = index.nearest_sentences(query, _SENTENCES if letter_id is None else 10**6)
-    owners = {index.measure_of(n) for n in near_sentences}
-    candidates = sorted({*by_word, *near, *_keep(dict.fromkeys(owners, 0.0), allowed)})
-    if not candidates:
+    by_word = index.measure_scores(wanted, CANDIDATES)
+    word_sentences = index.sentence_scores(wanted, _SENTENCES)
+    near = index.nearest_measures(query, CANDIDATES)
+    near_sentences = index.nearest_sentences(query, _SENTENCES)
+    owners = index.measures_of(np.fromiter(near_sentences, np.int64))
+    candidates = distinct(np.array([*by_word, *near, *owners.tolist()], np.int64))
+    if not len(candidates):
         return []
     views = _Views(index, candidates, query)
     share = explained(index, wanted, candidates) ** _EXPLAINED
-    bm25 = _scaled([by_word.get(c, 0.0) for c in candidates])
-    bm25_best = _scaled([_best(word_sentences, index.sentence_numbers(c)) for c in candidates])
+    bm25 = _scaled(map(by_word.get, candidates.tolist(), repeat(0.0)))
+    bm25_best = _scaled(_best_of(index, candidates, word_sentences))
     score = share * (_WORDS * bm25 + _BEST_WORDS * bm25_best)
     score = score + _WHOLE * _scaled(views.whole) + _BEST * _scaled(views.best)
     score = score + _INTERACTION * _late(index, asked or question, candidates, score)
     order = np.argsort(-score, kind="stable")[:k]
-    return [_hit(index, candidates[i], float(score[i]), views.of(i), word_sentences) for i in order]
+    top = max(word_sentences.values(), default=1.0)
+    hits = []
+    for i in order.tolist():
+        shares = [word_sentences.get(n, 0.0) / top for n in views.numbers(i)]
+        hits.append(_hit(index, int(candidates[i]), float(score[i]), views.of(i), shares))
+    return hits
 
 
 def names_and_numbers(question: str) -> list[str]:
@@ -140,11 +148,11 @@ def names_and_numbers(question: str) -> list[str]:
     ]
 
 
-def explained(index: Index, wanted: Sequence[str], candidates: Sequence[int]) -> float:
+def explained(index: Index, wanted: Sequence[str], candidates: Sequence[int] | Ids) -> float:
     """Return the share in [0, 1] of the question, by weight of its terms, that stands in some measure of the index."""
     total = found = 0.0
-    for term in dict.fromkeys(t for t in wanted if len(t) > 1):
-        frequency = index.frequency(term)
+    terms_ = list(dict.fromkeys(t for t in wanted if len(t) > 1))
+    for frequency in index.frequencies(terms_):
         weight = math.log(1 + len(index.measures) / (frequency + 0.5))
         total += weight
         found += weight if frequency else 0.0
@@ -154,33 +162,40 @@ def explained(index: Index, wanted: Sequence[str], candidates: Sequence[int]) ->
 class _Views:
     """The cosines of the question with each candidate and with each of its sentences."""
 
-    def __init__(self, index: Index, candidates: Sequence[int], query: Vectors) -> None:
+    def __init__(self, index: Index, candidates: Ids, query: Vectors) -> None:
         self.whole = index.measure_vectors(candidates) @ query
-        numbers = [index.sentence_numbers(c) for c in candidates]
-        cosines = index.vectors_of_sentences([n for some in numbers for n in some]) @ query
-        ends = np.cumsum([len(some) for some in numbers])
-        self.each: list[Vectors] = np.split(cosines, ends[:-1])
-        self.best = np.array([float(s.max()) if len(s) else 0.0 for s in self.each])
+        begins, ends = index.sentence_ranges(candidates)
+        self._cosines = index.vectors_of_sentences(ranges(begins, ends)) @ query
+        self._firsts = begins
+        self._ends = np.cumsum(ends - begins)
+        self._begins = self._ends - (ends - begins)
+        self.best = np.zeros(len(candidates), np.float32)
+        filled = ends > begins
+        if filled.any():
+            self.best[filled] = np.maximum.reduceat(self._cosines, self._begins[filled])
+
+    def numbers(self, i: int) -> range:
+        """The sentences of a candidate."""
+        first = int(self._firsts[i])
+        return range(first, first + int(self._ends[i] - self._begins[i]))
 
     def of(self, i: int) -> Vectors:
-        cosines: Vectors = self.each[i]
+        cosines: Vectors = self._cosines[self._begins[i] : self._ends[i]]
         return cosines
 
 
-def _hit(index: Index, number: int, score: float, cosines: Vectors, words: dict[int, float]) -> Hit:
+def _hit(index: Index, number: int, score: float, cosines: Vectors, shares: Sequence[float]) -> Hit:
     letter, measure = index.measures[number]
-    top = max(words.values(), default=1.0)
-    shares = [words.get(n, 0.0) / top for n in index.sentence_numbers(number)]
+    told = cosines.tolist()
     scored = [
-        ScoredSentence(span, share + max(0.0, float(cosine)), float(cosine))
-        for span, share, cosine in zip(measure.sentences, shares, cosines, strict=True)
+        ScoredSentence(span, share + max(0.0, cosine), cosine)
+        for span, share, cosine in zip(measure.sentences, shares, told, strict=True)
     ]
     scored.sort(key=lambda s: -s.score)
-    best = float(cosines.max()) if len(cosines) else 0.0
-    return Hit(letter, measure, score, best, tuple(scored))
+    return Hit(letter, measure, score, max(told, default=0.0), tuple(scored))
 
 
-def _late(index: Index, question: str, candidates: Sequence[int], score: Vectors) -> Vectors:
+def _late(index: Index, question: str, candidates: Ids, score: Vectors) -> Vectors:
     """Late interaction in [0, 1] for the best candidates so far; zero for the rest and for other models."""
     out = np.zeros(len(candidates), np.float32)
     model = index.embedder
@@ -191,12 +206,14 @@ def _late(index: Index, question: str, candidates: Sequence[int], score: Vectors
     weights = np.linalg.norm(asked, axis=1)
     if not len(asked) or not weights.sum():
         return out
-    pieces = index.pieces([candidates[i] for i in chosen])
+    pieces = index.pieces(candidates[chosen].tolist())
     filled = [n for n, own in enumerate(pieces) if len(own)]
     if not filled:
         return out
-    distinct, places = np.unique(np.concatenate(pieces), return_inverse=True)
-    rows = model.rows(distinct)
+    spoken = np.concatenate(pieces).astype(np.int64)
+    known = distinct(spoken)
+    places = np.searchsorted(known, spoken)
+    rows = model.rows(known)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     cosines = rows @ (asked / np.maximum(weights, 1e-9)[:, None]).T  # (pieces, pieces of the question)
     starts = np.cumsum([0, *(len(pieces[n]) for n in filled[:-1])])
@@ -206,26 +223,20 @@ def _late(index: Index, question: str, candidates: Sequence[int], score: Vectors
 
 
 def _scaled(values: Iterable[float]) -> Vectors:
-    array: Vectors = np.maximum(np.asarray(list(values), np.float32), np.float32(0))
+    given = values if isinstance(values, np.ndarray) else np.fromiter(values, np.float32)
+    array: Vectors = np.maximum(given.astype(np.float32), np.float32(0))
     top = float(array.max()) if len(array) else 0.0
     return array / np.float32(top) if top > 0 else array
 
 
-def _best(scores: dict[int, float], numbers: range) -> float:
-    return max((scores.get(n, 0.0) for n in numbers), default=0.0)
-
-
-def _allowed(index: Index, letter_id: str | None) -> set[int] | None:
-    if letter_id is None:
-        return None
-    index.letter(letter_id)
-    return {n for n, (a, _) in enumerate(index.measures) if a.id == letter_id}
-
-
-def _keep(scores: dict[int, float], allowed: set[int] | None) -> dict[int, float]:
-    if allowed is None:
-        return scores
-    return {n: s for n, s in scores.items() if n in allowed}
+def _best_of(index: Index, candidates: Ids, scores: dict[int, float]) -> Vectors:
+    """The score of the best sentence of each candidate."""
+    out = np.zeros(len(candidates), np.float32)
+    owners = index.measures_of(np.fromiter(scores, np.int64))
+    at = np.minimum(np.searchsorted(candidates, owners), len(candidates) - 1)
+    mine = candidates[at] == owners
+    np.maximum.at(out, at[mine], np.fromiter(scores.values(), np.float32)[mine])
+    return out
 
 
 def hit_as_dict(hit: Hit, sentences: int = 3) -> dict[str, Any]:

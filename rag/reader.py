@@ -76,7 +76,7 @@ class Encoder:
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Encode folded texts."""
-        found = self.embedder.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        found = self.embedder.encode(texts)
         return [self._tokens(text, e.ids, e.offsets) for text, e in zip(texts, found, strict=True)]
 
     def _tokens(self, text: str, rows: list[int], offsets: list[tuple[int, int]]) -> Tokens:

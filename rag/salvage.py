@@ -13,7 +13,7 @@ from rag.derive import built
 from rag.errors import IndexDamaged
 from rag.intake import content_of, embedded_of
 from rag.letter import Letter
-from rag.segment import LETTERS, read_rows
+from rag.segment import LETTERS, TABLE, TEXTS, read_rows
 from rag.store import CATALOGUE, check_file
 
 _SIDES = ("", "-wal", "-shm")
@@ -66,9 +66,10 @@ def _of_generation(folder: Path) -> Iterator[_Saved]:
         return
     home, manifest = found
     for entry in manifest["segments"]:
-        name = f"{entry['name']}/{LETTERS}"
         with contextlib.suppress(IndexDamaged, ValueError, KeyError, TypeError):
-            check_file(home / name, manifest["files"][name])
+            for file in (LETTERS, TEXTS, TABLE):
+                name = f"{entry['name']}/{file}"
+                check_file(home / name, manifest["files"][name])
             for row in read_rows(home / entry["name"]):
                 if row["v"] not in entry["removed"]:
                     yield _Saved(row["letter"], row["origin"], row["pinned"])

@@ -5,11 +5,18 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+import numpy as np
+
+from rag.arrays import Bools
+from rag.embed import Ids
+from rag.head import header, place_of
+from rag.heads import Heads
 from rag.letter import Letter, Measure
 from rag.question import Question
-from rag.text import fold, has_han, simplify
+from rag.text import fold, has_han
 
-_LATIN, _WIDE = re.compile("[a-z]"), re.compile("[０-９Ａ-Ｚａ-ｚ]")
+__all__ = ["header", "place_of"]
+
 _YEAR = re.compile(r"(?:19|20)\d{2}(?=年)")
 # A stretch of a year, by its names.
 _PERIODS = {
@@ -24,61 +31,57 @@ _PERIODS = {
 }
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def folded_letter(letter_id: str, text: str) -> str:
     """Return the folded text of a letter, kept while it is in use."""
     del letter_id
     return fold(text)
 
 
-def header(letter: Letter) -> str:
-    """What holds for every measure of a letter: title, subject, issuer, addressee; folded."""
-    return fold(" ".join((letter.title, letter.subject, letter.issuer, letter.addressee)))
+def is_scoped(question: Question) -> bool:
+    """Say whether the question names a place, a body, a year or something in quotation marks."""
+    return bool(question.names or question.quoted or question.years)
 
 
-def missing(question: Question, letter: Letter) -> list[str]:
-    """Return the names and quoted names of the question that the letter never mentions."""
-    return [n for n in (*question.names, *question.quoted) if has_han(n) and not _says(letter, _short(n))]
+def in_scope(question: Question, heads: Heads, numbers: Ids) -> Ids | str:
+    """Return which of these letters speak of all that the question names; or what the one that lacks least lacks.
 
-
-def _says(letter: Letter, folded: str) -> bool:
-    """Say whether the folded text of a letter holds a word. Most letters hold it, or show that they do not, without being folded."""
-    if folded in letter.text:
-        return True
-    return not (_is_plain(letter.text) and not _LATIN.search(folded)) and folded in folded_letter(
-        letter.id, letter.text
+    Letters whose title, subject, issuer or addressee is what the question names come before those that only mention it.
+    """
+    names = [n for n in (*question.names, *question.quoted) if has_han(n)]
+    spoken = [heads.says(short(n))[numbers] for n in names] + [
+        heads.tells(y)[numbers] for y in question.years
+    ]
+    held = np.array(spoken, np.bool_).reshape(len(spoken), len(numbers))
+    fitting = numbers[held.all(axis=0)]
+    if len(fitting) or not len(numbers):
+        about = is_about(question, heads)
+        own = fitting if about is None else fitting[about[fitting]]
+        return own if len(own) else fitting
+    lacks = ~held
+    years = lacks[len(names) :]
+    if len(years):
+        lacks = np.vstack([lacks[: len(names)], years & (np.cumsum(years, axis=0) == 1)])  # one year is told
+    best = int(np.argmin(lacks.sum(axis=0)))
+    return "、".join(
+        n for n, lacking in zip((*names, *question.years), lacks[:, best], strict=True) if lacking
     )
 
 
-@lru_cache(maxsize=65536)
-def _is_plain(text: str) -> bool:
-    """Say whether Han words and digits stand in a text as they do when it is folded."""
-    return not _WIDE.search(text) and simplify(text) is text
-
-
-def place_of(letter: Letter) -> str:
-    """Return the place the issuer is of, folded and without its rank: 云岭 of 云岭区交通运输局; empty when it tells none."""
-    found = re.match(r"([㐀-鿿]{2,4}?)(?:市|县|区|省|州)", fold(letter.issuer))
-    return found[1] if found else ""
-
-
-def is_about(question: Question, letter: Letter) -> bool:
-    """Say whether the question names something and all it names is in the letter's title, subject, issuer or addressee."""
-    return bool(question.names) and all(mentions(header(letter), name) for name in question.names)
+def is_about(question: Question, heads: Heads) -> Bools | None:
+    """Say of which letters title, subject, issuer or addressee hold all that the question names; None when it names nothing."""
+    found = [heads.headed(short(n)) for n in question.names]
+    return np.logical_and.reduce(found) if found else None
 
 
 def mentions(text: str, name: str) -> bool:
     """Say whether a folded text mentions a name, with or without 市, 县, 区, 省 at its end."""
-    return _short(name) in text
+    return short(name) in text
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """Return a name without 市, 县, 区, 省 at its end."""
     return name[:-1] if len(name) > 2 and name[-1] in "市县区省州" else name
-
-
-def year_missing(question: Question, letter: Letter) -> str:
-    """Return a year of the question that is neither the letter's own nor in its text; else an empty string."""
-    return next((y for y in question.years if y != letter.date[:4] and not _says(letter, y)), "")
 
 
 def time_conflict(question: Question, letter: Letter, measure: Measure, sentence: str) -> bool:

@@ -2,6 +2,11 @@
 
 ``CURRENT`` names the folder in use (``gen-…``). A crash at any instant leaves the old one or the new one. Files that two
 generations share are hard links to one file, so that a new generation costs what is new in it.
+
+Every file has a checksum in the manifest. Opening reads the small ones and compares. Large ones are compared by size, inode and
+time of the last change with what they were when a writer last read them (``stamps.json``): whatever writes to a file changes these,
+and then it is read whole. What changes bits on a disk beneath the file system is found by ``rag doctor`` and ``rag index``, which read
+every file; and every letter has a checksum of its own that is compared whenever it is read, so that no quote is ever wrong.
 """
 
 from __future__ import annotations
@@ -28,10 +33,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Entry = dict[str, Any]
 
-FORMAT = 2
+FORMAT = 3
 CURRENT, MANIFEST, LOCK, CATALOGUE = "CURRENT", "manifest.json", ".lock", "catalogue.sqlite"
+STAMPS = "stamps.json"
 REBUILD = "run: rag index --rebuild"
 _LOOK = 0.05  # seconds between two tries for the lock
+_LARGE = 1 << 20  # bytes; files up to that are read whole whenever an index is opened
+_TICK = 0.05  # seconds; two changes of a file that lie further apart have different times
 
 
 @contextlib.contextmanager
@@ -133,8 +141,12 @@ def publish(
     found = _files(building)
     files = {name: shared.get(name) or _entry(building / name) for name in found}
     manifest = {"format": FORMAT, **manifest, "files": files}
-    name = _seal(manifest)
-    _write(building / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1))
+    told = json.dumps(manifest, sort_keys=True)
+    name = _seal(told)
+    _write(building / MANIFEST, told)
+    _write(
+        building / STAMPS, json.dumps(_stamps(building, files, _old_stamps(folder) if shared else {}, shared))
+    )
     for file in found:
         if file not in shared:
             _sync(building / file)
@@ -176,7 +188,7 @@ def open_current(
         name = current_name(folder)
         try:
             manifest = read_manifest(folder, name)
-            _check_all(folder / name, manifest["files"], trusted or {})
+            _check_all(folder / name, manifest["files"], trusted or {}, _read_stamps(folder / name))
             return opener(folder / name, manifest)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, IndexStateError) as error:
             if current_name(folder) != name:
@@ -211,14 +223,15 @@ def read_manifest(folder: Path, name: str) -> dict[str, Any]:
     """
     home = folder / name
     try:
-        manifest: dict[str, Any] = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
+        told = (home / MANIFEST).read_text(encoding="utf-8")
+        manifest: dict[str, Any] = json.loads(told)
         found = manifest["format"]
         assert isinstance(manifest["files"], dict)
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise IndexDamaged(f"{home / MANIFEST} is missing or cut short", "a manifest", REBUILD) from error
     if found != FORMAT:
         raise IndexMismatch(f"{folder} is an index of format {found}", f"format {FORMAT}", REBUILD)
-    if _seal(manifest) != name:
+    if _seal(told) != name:
         raise IndexDamaged(f"{home / MANIFEST} is altered", f"the manifest of {name}", REBUILD)
     return manifest
 
@@ -242,9 +255,9 @@ def check_built(manifest: dict[str, Any], embedder: Embedder) -> None:
         )
 
 
-def _seal(manifest: dict[str, Any]) -> str:
+def _seal(manifest: str) -> str:
     """The name of a generation: it follows from its manifest, and that from its files."""
-    return f"gen-{hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]}"
+    return f"gen-{hashlib.sha256(manifest.encode()).hexdigest()[:16]}"
 
 
 def _no_current(folder: Path) -> IndexMissing | IndexDamaged:
@@ -259,10 +272,81 @@ def _no_current(folder: Path) -> IndexMissing | IndexDamaged:
     return IndexMissing(f"there is no index in {folder}", "one", "run: rag index")
 
 
-def _check_all(home: Path, files: Mapping[str, Entry], trusted: Mapping[str, Entry]) -> None:
+def _check_all(
+    home: Path, files: Mapping[str, Entry], trusted: Mapping[str, Entry], stamps: Mapping[str, Any]
+) -> None:
     for file, entry in files.items():
-        if trusted.get(file) != entry:
+        if trusted.get(file) == entry:
+            continue
+        if entry["bytes"] <= _LARGE or not _is_stamped(home / file, entry, stamps.get(file)):
             check_file(home / file, entry)
+
+
+def check_current(folder: Path) -> None:
+    """Read every file of the generation in use and compare it with its checksum.
+
+    Raises:
+        IndexMissing: there is none.
+        IndexDamaged: a file is missing, cut short or altered.
+        IndexMismatch: another format.
+    """
+    while True:
+        name = current_name(folder)
+        try:
+            for file, entry in read_manifest(folder, name)["files"].items():
+                check_file(folder / name / file, entry)
+            return
+        except IndexDamaged:
+            if current_name(folder) == name:
+                raise
+
+
+def verify_current(folder: Path) -> None:
+    """Do as :func:`check_current`, under the writer's lock, and note the stamps of the files: those of a copied index are new."""
+    check_current(folder)
+    home = folder / current_name(folder)
+    files = read_manifest(folder, home.name)["files"]
+    stamps = json.dumps(_stamps(home, files, {}, {}))
+    if _read_stamps(home) != json.loads(stamps):
+        _write(home / f"{STAMPS}.new", stamps)
+        (home / f"{STAMPS}.new").replace(home / STAMPS)
+
+
+def _is_stamped(path: Path, entry: Entry, stamp: object) -> bool:
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return found.st_size == entry["bytes"] and stamp == [found.st_ino, found.st_mtime_ns]
+    return False
+
+
+def _stamps(
+    home: Path, files: Mapping[str, Entry], old: Mapping[str, Any], shared: Mapping[str, Entry]
+) -> dict[str, list[int]]:
+    """The stamps of the large files; those that were linked are read where their stamp is not the one they had."""
+    found: dict[str, list[int]] = {}
+    for file, entry in files.items():
+        if entry["bytes"] <= _LARGE:
+            continue
+        if file in shared and not _is_stamped(home / file, entry, old.get(file)):
+            check_file(home / file, entry)
+        state = (home / file).stat()
+        time.sleep(max(0.0, min(_TICK, state.st_mtime + _TICK - time.time())))
+        found[file] = [state.st_ino, state.st_mtime_ns]
+    return found
+
+
+def _old_stamps(folder: Path) -> dict[str, Any]:
+    with contextlib.suppress(IndexStateError):
+        return _read_stamps(folder / current_name(folder))
+    return {}
+
+
+def _read_stamps(home: Path) -> dict[str, Any]:
+    """The stamps of a generation; none where the file is missing or damaged, so that all is read."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads((home / STAMPS).read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def check_file(path: Path, entry: Entry) -> None:
@@ -293,11 +377,11 @@ def _entry(path: Path) -> Entry:
 
 
 def _files(folder: Path) -> list[str]:
-    """The files of a generation that hold data; tantivy's lock files hold none."""
+    """The files of a generation that hold data."""
     return sorted(
         p.relative_to(folder).as_posix()
         for p in folder.rglob("*")
-        if p.is_file() and p.suffix != ".lock" and p.name != MANIFEST
+        if p.is_file() and p.name not in (MANIFEST, STAMPS)
     )
 
 

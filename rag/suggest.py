@@ -76,7 +76,7 @@ class Suggestions:
 
     def of_all(self, engine: Engine) -> list[Suggestion]:
         """Questions about the newest letters, the letters in turn."""
-        newest = sorted(engine.index.letters, key=lambda a: a.date, reverse=True)[:_LETTERS]
+        newest = [engine.index.letters[n] for n in engine.index.heads.newest(_LETTERS)]
         most = -(-_GENERAL // max(1, len(newest)))
         columns = [self.of_letter(engine, letter, most) for letter in newest]
         return [s for row in zip_longest(*columns) for s in row if s is not None]

@@ -1,152 +1,225 @@
-"""The lexical index: BM25 over character unigrams and bigrams, by tantivy.
+"""The lexical index: BM25 over character unigrams and bigrams, of texts that lie in several files of postings.
 
-Each segment of the index writes its own texts once (:func:`build_words`); a generation joins the parts of all its segments
-into one tantivy index (:func:`join_words`), so that frequencies and lengths are those of the whole collection.
+Frequencies and lengths are those of the whole collection without what was removed. Where a question's lists are short, every text
+in them is scored. Where they are long, rare terms are scored first, and the frequent ones are looked up in the texts that lead by
+then: what a text without any rare term could score is little. Source: bench/notes.md, "Large collections".
+
+Scores: k1 = 1.2, b = 0.75, idf = ln(1 + (N - n + 0.5) / (n + 0.5)), lengths kept to about one part in eight, as Lucene does.
 """
 
 from __future__ import annotations
 
-import errno
-import json
-import os
-import re
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import tantivy
 
-from rag.text import terms
+from rag.arrays import Bools
+from rag.postings import LONGEST, Postings
 
-Addresses = npt.NDArray[np.uint64]
-META, _LOCK = "meta.json", ".tantivy-meta.lock"
+Ids = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
 
-_BUFFER = 64_000_000
-_PART = re.compile(r"[0-9a-f]{32}\.")
-
-
-def _schema() -> Any:
-    builder = tantivy.SchemaBuilder()
-    builder.add_text_field("terms", stored=False, tokenizer_name="terms", index_option="freq")
-    builder.add_unsigned_field("id", stored=False, indexed=False, fast=True)
-    builder.add_unsigned_field("letter", stored=False, indexed=True, fast=False)
-    return builder.build()
+BUDGET, LEADING = (
+    150_000,
+    1_000,
+)  # entries of lists that are scored in full; texts in which the rest is looked up
+_K1, _B = np.float32(1.2), np.float32(0.75)
 
 
-def _with_terms(index: Any) -> Any:
-    index.register_tokenizer("terms", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
-    return index
+def _steps() -> npt.NDArray[np.int64]:
+    """Lengths that are told apart: all up to 40, then eight to each doubling of the step."""
+    steps = list(range(41))
+    step = 2
+    while steps[-1] < LONGEST:
+        steps += [steps[-1] + i * step for i in range(1, 9)]
+        step *= 2
+    return np.array(steps, np.int64)
 
 
-def _open(path: Path) -> Any:
-    """Open an index for reading. tantivy wants to lock even then; where nothing can be written, links to the files serve."""
-    if os.access(path, os.W_OK):
-        return _with_terms(tantivy.Index.open(str(path)))
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        for file in path.iterdir():
-            if file.name != _LOCK:
-                (Path(scratch) / file.name).symlink_to(file.resolve())
-        index = _with_terms(tantivy.Index.open(scratch))
-        index.searcher()  # maps the files
-        return index
+_LENGTHS = _steps()
+_KEPT = _LENGTHS[np.searchsorted(_LENGTHS, np.arange(LONGEST + 1), side="right") - 1].astype(np.float32)
 
 
-def build_words(path: Path, texts: Iterable[tuple[int, str]], number: int = 0) -> None:
-    """Write the lexical index of ``texts`` into the empty folder ``path``.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Texts of one file with their scores, in no order."""
 
-    Args:
-        path: the folder; made here.
-        texts: each with the letter it is of; it gets the address ``number << 32 | place``, its place counted from 0.
-        number: of the segment.
-    """
-    path.mkdir()
-    try:
-        _write(path, texts, number)
-    except ValueError as error:  # what tantivy makes of a full disk
-        raise OSError(errno.EIO, "the words cannot be written; is the disk full?", str(path)) from error
-
-
-def _write(path: Path, texts: Iterable[tuple[int, str]], number: int) -> None:
-    index = _with_terms(tantivy.Index(_schema(), path=str(path)))
-    writer = index.writer(heap_size=_BUFFER, num_threads=1)
-    for place, (letter, text) in enumerate(texts):
-        document = tantivy.Document()
-        document.add_unsigned("letter", letter)
-        document.add_text("terms", " ".join(terms(text)))
-        document.add_unsigned("id", number << 32 | place)
-        writer.add_document(document)
-    writer.commit()
-    writer.wait_merging_threads()
-
-
-def parts_of(path: Path) -> dict[str, Any]:
-    """Return what :func:`join_words` needs to know of a lexical index: its ``meta.json``."""
-    found: dict[str, Any] = json.loads((path / META).read_text(encoding="utf-8"))
-    return found
-
-
-def files_of(path: Path, parts: dict[str, Any]) -> list[Path]:
-    """Return the data files of a lexical index that lie in ``path``, by what :func:`parts_of` gave."""
-    names = {segment["segment_id"].replace("-", "") for segment in parts["segments"]}
-    return sorted(p for p in path.iterdir() if _PART.match(p.name) and p.name.split(".")[0] in names)
-
-
-def join_words(path: Path, metas: Sequence[dict[str, Any]]) -> None:
-    """Write the ``meta.json`` that makes one lexical index of all the parts whose files lie in ``path``."""
-    segments = [segment for meta in metas for segment in meta["segments"]]
-    joined = {**metas[0], "segments": segments, "opstamp": max(meta["opstamp"] for meta in metas)}
-    (path / META).write_text(json.dumps(joined, indent=1), encoding="utf-8")
-    (path / _LOCK).touch()
+    part: int
+    rows: Ids
+    scores: Scores
 
 
 class Words:
-    """An opened lexical index."""
+    """The words of all segments.
 
-    def __init__(self, path: Path) -> None:
-        self._schema = _schema()
-        self._index = _open(path)
-        self._searcher = self._index.searcher()
-        self.count: int = self._searcher.num_docs
+    Args:
+        parts: the postings of each.
+        live: for each the texts that are still there; None for all.
+
+    Attributes:
+        count: texts that are there.
+        budget: entries of lists that are scored in full for one question.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Postings],
+        live: Sequence[Bools | None],
+        *,
+        budget: int = BUDGET,
+        leading: int = LEADING,
+    ) -> None:
+        self._parts, self._live = parts, live
+        self.budget, self._leading = budget, leading
+        self.count = sum(
+            len(p.lengths) if a is None else int(a.sum()) for p, a in zip(parts, live, strict=True)
+        )
+        total = sum(
+            p.total if a is None else int(p.lengths[a].sum(dtype=np.int64))
+            for p, a in zip(parts, live, strict=True)
+        )
+        mean = np.float32(total / self.count) if total else np.float32(1)
+        self._norms = (_K1 * (1 - _B + _B * _KEPT / mean)).astype(np.float32)
+
+    def frequency(self, term: str) -> int:
+        """Return in how many texts a term stands."""
+        return self.frequencies([term])[0]
+
+    def frequencies(self, terms: Sequence[str]) -> list[int]:
+        """Return in how many texts each term stands."""
+        found: list[int] = self._frequencies(self._spans(terms)).tolist()
+        return found
+
+    def _spans(self, terms: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Where the lists of terms lie: shape ``(parts, terms, 2)``."""
+        return np.array([p.spans(terms) for p in self._parts], np.int64).reshape(
+            len(self._parts), len(terms), 2
+        )
 
     def search(
-        self,
-        wanted: Iterable[str],
-        limit: int,
-        numbers: Callable[[Addresses], Sequence[int]] = np.ndarray.tolist,
-        within: Sequence[int] | None = None,
-    ) -> dict[int, float]:
-        """Return the BM25 score of the best ``limit`` texts that hold any of the terms, by number, best first.
+        self, wanted: Iterable[str], limit: int, within: Sequence[Bools] | Sequence[Ids] | None = None
+    ) -> list[Found]:
+        """Return the best texts that hold any of the terms: ``limit`` of them, and those that score as the last.
 
         Args:
             wanted: the terms.
             limit: how many texts.
-            numbers: turns addresses into numbers; a negative number stands for a text that is no more.
-            within: only texts of these letters.
+            within: only these texts: for each file a mask, or where they are few their numbers.
         """
-        clauses = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "terms", t, "freq"))
-            for t in dict.fromkeys(wanted)
-        ]
-        if not clauses or not self.count:
-            return {}
-        query = tantivy.Query.boolean_query(clauses)
-        if within is not None:
-            letters = tantivy.Query.term_set_query(self._schema, "letter", list(within))
-            unscored = tantivy.Query.boost_query(tantivy.Query.const_score_query(letters, 1.0), 0.0)
-            query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, unscored)])
-        looked = limit
-        while True:
-            hits = self._searcher.search(query, limit=looked, count=False).hits
-            addresses = self._searcher.fast_field_values("id", [address for _, address in hits])
-            known = numbers(np.asarray(addresses, np.uint64))
-            found = {n: float(score) for n, (score, _) in zip(known, hits, strict=True) if n >= 0}
-            if len(found) >= limit or len(hits) < looked:
-                return dict(list(found.items())[:limit])
-            looked *= 4
+        terms = list(dict.fromkeys(wanted))
+        if not terms or not self.count:
+            return []
+        spans = self._spans(terms)
+        frequencies = self._frequencies(spans)
+        order = [i for i in np.argsort(frequencies, kind="stable") if frequencies[i]]
+        weights = (np.log1p((self.count - frequencies + 0.5) / (frequencies + 0.5)) * 2.2).astype(np.float64)
+        if within is not None and all(w.dtype != np.bool_ for w in within):
+            few = [
+                Found(part, w.astype(np.int64), np.zeros(len(w), np.float32)) for part, w in enumerate(within)
+            ]
+            return _best([_positive(f) for f in self._add(few, order, spans, weights)], limit)
+        allowed = self._live if within is None else [w.astype(np.bool_) for w in within]
+        rare = self._rare(order, frequencies)
+        found = self._score(rare, spans, weights, allowed)
+        late = order[len(rare) :]
+        if late and sum(len(f.rows) for f in found) < limit:
+            return _best(self._score(order, spans, weights, allowed), limit)
+        if late:
+            found = self._add(_best(found, max(self._leading, 2 * limit)), late, spans, weights)
+        return _best(found, limit)
 
-    def frequency(self, term: str) -> int:
-        """Return in how many texts a term stands, those that are no more among them."""
-        return int(self._searcher.doc_freq("terms", term))
+    def _score(
+        self,
+        terms: Sequence[int],
+        spans: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float64],
+        allowed: Sequence[Bools | None],
+    ) -> list[Found]:
+        """Score all texts that hold one of these terms."""
+        if not terms:
+            return []
+        return [
+            Found(part, *self._scored(part, mine[terms], weights[terms], allowed[part]))
+            for part, mine in enumerate(spans)
+        ]
+
+    def _add(
+        self,
+        found: list[Found],
+        terms: Sequence[int],
+        spans: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float64],
+    ) -> list[Found]:
+        """Add to scores what these terms give."""
+        for f in found:
+            for i in terms:
+                begin, end = spans[f.part, i].tolist()
+                self._look_up(f, begin, end, float(weights[i]))
+        return found
+
+    def _rare(self, order: Sequence[int], frequencies: Ids) -> list[int]:
+        """The rarest terms whose lists are to be scored in full; one at least."""
+        ends = np.cumsum(frequencies[order])
+        return list(order[: max(1, int(np.searchsorted(ends, self.budget, side="right")))])
+
+    def _frequencies(self, spans: npt.NDArray[np.int64]) -> Ids:
+        """In how many texts each term stands, without those that are gone."""
+        out: Ids = (spans[..., 1] - spans[..., 0]).sum(axis=0)
+        for part, live, mine in zip(self._parts, self._live, spans, strict=True):
+            if live is not None:
+                out -= [int(np.count_nonzero(~live[part.rows(b, e)])) for b, e in mine]
+        return out
+
+    def _scored(
+        self, part: int, spans: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], allowed: Bools | None
+    ) -> tuple[Ids, Scores]:
+        """Score all texts of the lists."""
+        postings = self._parts[part]
+        rows = np.concatenate([postings.rows(b, e) for b, e in spans])
+        counts = np.concatenate([postings.counts(b, e) for b, e in spans]).astype(np.float32)
+        heavy = np.repeat(weights.astype(np.float32), spans[:, 1] - spans[:, 0])
+        gains = heavy * counts / (counts + self._norms[postings.lengths[rows]])
+        if len(rows) * 4 > len(postings.lengths):
+            sums = np.bincount(rows, gains, len(postings.lengths))
+            touched = np.flatnonzero(sums)
+            totals = sums[touched]
+        else:
+            order = np.argsort(rows, kind="stable")
+            rows, gains = rows[order], gains[order]
+            first = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]])) if len(rows) else order
+            touched = rows[first].astype(np.int64)
+            totals = np.add.reduceat(gains.astype(np.float64), first) if len(rows) else gains
+        if allowed is not None:
+            kept = allowed[touched]
+            touched, totals = touched[kept], totals[kept]
+        return touched, totals.astype(np.float32)
+
+    def _look_up(self, found: Found, start: int, end: int, weight: float) -> None:
+        """Add to the scores of some texts what one term gives them."""
+        if start == end or not len(found.rows):
+            return
+        postings = self._parts[found.part]
+        rows = postings.rows(start, end)
+        at = np.searchsorted(rows, found.rows.astype(np.uint32))
+        at[at == len(rows)] = 0
+        hit = np.flatnonzero(rows[at] == found.rows)
+        counts = postings.counts(start, end)[at[hit]].astype(np.float32)
+        norms = self._norms[postings.lengths[found.rows[hit]]]
+        found.scores[hit] += np.float32(weight) * counts / (counts + norms)
+
+
+def _positive(found: Found) -> Found:
+    kept = found.scores > 0
+    return found if kept.all() else Found(found.part, found.rows[kept], found.scores[kept])
+
+
+def _best(found: Sequence[Found], limit: int) -> list[Found]:
+    """Keep the best of all; equal ones at the end of the list are all kept."""
+    scores = np.concatenate([np.zeros(0, np.float32), *(f.scores for f in found)])
+    if len(scores) <= limit:
+        return list(found)
+    least = np.partition(scores, len(scores) - limit)[len(scores) - limit]
+    kept = [(f, f.scores >= least) for f in found]
+    return [Found(f.part, f.rows[k], f.scores[k]) for f, k in kept]

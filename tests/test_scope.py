@@ -8,6 +8,7 @@ import pytest
 from fakes import letter_of
 
 from rag.engine import Engine
+from rag.heads import ReadHeads
 from rag.index import update
 from rag.question import understand
 from rag.scope import is_about, place_of
@@ -34,11 +35,12 @@ def test_letter_without_an_issuer_has_no_place():
 
 def test_letter_is_about_what_its_head_names():
     asked = understand("青山市建成学校多少所?")
-    assert [is_about(asked, letter_of(t)) for t in (OWN, OTHER)] == [True, False]
+    heads = ReadHeads([letter_of(t) for t in (OWN, OTHER)])
+    assert is_about(asked, heads).tolist() == [True, False]
 
 
 def test_question_without_names_is_about_no_letter():
-    assert not is_about(understand("建成学校多少所?"), letter_of(OWN))
+    assert is_about(understand("建成学校多少所?"), ReadHeads([letter_of(OWN)])) is None
 
 
 def test_letter_that_only_mentions_the_place_does_not_answer_for_it(both):

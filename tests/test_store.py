@@ -43,7 +43,7 @@ def test_published_generation_is_the_current_one(folder, home):
     found, manifest = current(folder)
     assert found == home
     assert manifest["made"] == "here"
-    assert manifest["format"] == 2
+    assert manifest["format"] == 3
     assert {name: entry["bytes"] for name, entry in manifest["files"].items()} == {"a": 5, "b": 4}
 
 
@@ -161,7 +161,7 @@ def test_altered_manifest_is_damage(folder, home):
 
 def test_other_format_is_a_mismatch_that_names_both(folder):
     build(folder, {"format": 99}, a="alpha")
-    with pytest.raises(IndexMismatch, match=f"format 99; expected format 2; {REPAIR}"):
+    with pytest.raises(IndexMismatch, match=f"format 99; expected format 3; {REPAIR}"):
         current(folder)
 
 
