@@ -5,11 +5,23 @@ of a whole index is an error of one line that names the command that repairs it.
 """
 
 import json
+import os
+import shutil
 
 import pytest
 
 from rag.errors import IndexDamaged, IndexMismatch, IndexMissing
-from rag.store import CURRENT, MANIFEST, new_generation, open_current, publish
+from rag.store import (
+    CURRENT,
+    MANIFEST,
+    STAMPS,
+    check_current,
+    link,
+    new_generation,
+    open_current,
+    publish,
+    verify_current,
+)
 
 REPAIR = "run: rag index --rebuild"
 
@@ -188,3 +200,55 @@ def test_generation_that_no_reader_can_open_is_damaged(folder, home, error):
 
     with pytest.raises(IndexDamaged, match=f"cannot be opened .{error}.*{REPAIR}"):
         open_current(folder, opener)
+
+
+LARGE = "x" * (1 << 20) + "y"
+
+
+def test_large_file_that_nobody_touched_is_not_read_again(folder):
+    home = folder / build(folder, large=LARGE)
+    state = (home / "large").stat()
+    (home / "large").write_text(LARGE.replace("y", "z"), encoding="utf-8")
+    os.utime(home / "large", ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (
+        current(folder)[0] == home
+    )  # what a disk does beneath the file system: told by those who read everything
+    with pytest.raises(IndexDamaged, match="large is altered"):
+        check_current(folder)
+
+
+def test_large_file_that_was_written_to_is_read_whole(folder):
+    home = folder / build(folder, large=LARGE)
+    (home / "large").write_text(LARGE.replace("y", "z"), encoding="utf-8")
+    with pytest.raises(IndexDamaged, match=f"large is altered.*{REPAIR}"):
+        current(folder)
+
+
+def test_large_file_is_read_whole_where_its_stamp_is_lost(folder):
+    home = folder / build(folder, large=LARGE)
+    state = (home / "large").stat()
+    (home / "large").write_text(LARGE.replace("y", "z"), encoding="utf-8")
+    os.utime(home / "large", ns=(state.st_atime_ns, state.st_mtime_ns))
+    (home / STAMPS).write_text("{", encoding="utf-8")
+    with pytest.raises(IndexDamaged, match="large is altered"):
+        current(folder)
+
+
+def test_copied_index_opens_and_is_stamped_by_a_writer(folder, tmp_path):
+    name = build(folder, large=LARGE)
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert current(copy)[0] == copy / name
+    before = (copy / name / STAMPS).read_text(encoding="utf-8")
+    verify_current(copy)
+    after = json.loads((copy / name / STAMPS).read_text(encoding="utf-8"))
+    assert after != json.loads(before)
+    assert after["large"][0] == (copy / name / "large").stat().st_ino
+
+
+def test_linked_file_that_was_written_to_is_not_taken_over(folder):
+    home = folder / build(folder, large=LARGE)
+    shared = json.loads((home / MANIFEST).read_text(encoding="utf-8"))["files"]
+    (home / "large").write_text(LARGE.replace("y", "z"), encoding="utf-8")
+    with pytest.raises(IndexDamaged, match="large is altered"), new_generation(folder) as building:
+        link(home / "large", building / "large")
+        publish(folder, building, {"made": "later"}, shared)
