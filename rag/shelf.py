@@ -51,7 +51,8 @@ def add_reading(app: FastAPI, service: Service) -> None:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     ) -> dict[str, Any]:
-        found = [a for a in live.engine().index.letters if _matches(a, q)]
+        every = live.engine().index.letters
+        found = [a for a in every if _matches(a, q)] if q.strip() else every
         page = found[offset : offset + limit]
         return {"letters": [letter_summary(a) for a in page], "total": len(found)}
 

@@ -26,7 +26,7 @@ from rag.embed import Ids, Vectors
 Halves = npt.NDArray[np.float16]
 
 FEW, CODED = 4_096, 40_000  # rows up to which numpy multiplies, and from which codes are made
-_RESCORED, _MORE = 4, 500  # as many times the rows that are wanted, or so many more, are multiplied exactly
+_MORE = 500  # rows beyond those wanted that the codes have to find; all are multiplied exactly
 _TOUCHED = 2_000  # rows read one by one after which their pages are given back
 _HEADER = struct.Struct("<4siqqqBiiifQQQQ")
 _FP16, _INNER_PRODUCT = 4, 0
@@ -115,7 +115,9 @@ class Table:
         self._touched += len(rows)
         if self._touched > _TOUCHED and isinstance(self._map, mmap.mmap):
             self._touched = 0
-            self._map.madvise(mmap.MADV_DONTNEED)  # they stay in the system's cache, and count for this process no more
+            self._map.madvise(
+                mmap.MADV_DONTNEED
+            )  # they stay in the system's cache, and count for this process no more
         return found
 
     def search(self, query: Vectors, limit: int, *, exact: bool = False) -> tuple[Ids, Vectors]:
@@ -130,8 +132,7 @@ class Table:
         if self.kind == "flat" or exact:
             products, found = self._flat.search(query[None, :], limit)
             return found[0], products[0]
-        looked = min(_RESCORED * limit, limit + _MORE, self._many)
-        _, found = self._codes.search(query[None, :], looked)
+        _, found = self._codes.search(query[None, :], min(limit + _MORE, self._many))
         rows = found[0][found[0] >= 0]
         products = self.of(rows) @ query
         best = np.argsort(-products, kind="stable")[:limit]
