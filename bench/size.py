@@ -45,7 +45,6 @@ from rag.segment import Entry, write_segment
 from rag.settings import Settings
 from rag.store import new_generation, publish
 from rag.text import terms
-from rag.vectors import structures
 
 HERE = Path(__file__).resolve().parent
 T = TypeVar("T")
@@ -234,7 +233,7 @@ def measure(folder: Path, many: int) -> dict[str, object]:
         "letters": len(index.letters),
         "measures": len(index.measures),
         "sentences": int(index._order.sentences[-1]),
-        "structure": sorted(structures(p.measures for p in index.segments.values())),
+        "structure": sorted({p.measures.kind for p in index.segments.values()}),
         "open_ms": round(opened, 1),
         "floor": told(floors),
         "retrieve": told(ours),

@@ -12,7 +12,6 @@ import mmap
 import os
 import struct
 import weakref
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +26,7 @@ Halves = npt.NDArray[np.float16]
 
 FEW, CODED = 4_096, 40_000  # rows up to which numpy multiplies, and from which codes are made
 _MORE = 500  # rows beyond those wanted that the codes have to find; all are multiplied exactly
-_TOUCHED = 2_000  # rows read one by one after which their pages are given back
+_TOUCHED = 10_000  # rows read one by one after which their pages are given back
 _HEADER = struct.Struct("<4siqqqBiiifQQQQ")
 _FP16, _INNER_PRODUCT = 4, 0
 _TRAINED = 20_000  # rows that the codes are learnt from
@@ -156,8 +155,3 @@ def _read(file: int) -> Any:
 
     faiss.omp_set_num_threads(1)
     return faiss.read_index(f"/dev/fd/{file}", faiss.IO_FLAG_MMAP_IFC)
-
-
-def structures(tables: Iterable[Table]) -> set[str]:
-    """Return the kinds of search that tables use."""
-    return {t.kind for t in tables if len(t)}
