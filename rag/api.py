@@ -14,7 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
 import rag
-from rag import problems
+from rag import problems, traces
 from rag.embed import Embedder
 from rag.guard import Guard
 from rag.problems import Problem
@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None, embedder: Embedder | None = Non
         lifespan=_lifespan(service),
         responses=problems.described(400, 401, 408, 413, 422, 429, 500, 503),
         redirect_slashes=False,
+        telemetry=traces.tracing(log_questions=settings.log_questions),
     )
     problems.add_handlers(app)
     add_routes(app, service)

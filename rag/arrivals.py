@@ -91,13 +91,9 @@ def remove(live: Live, letter_id: str) -> Change:
 
     Raises:
         LetterError: there is no such letter.
-        ConflictError: it is the last one.
     """
     with _writing:
-        index = live.engine().index
-        letter = index.letter(letter_id)
-        if len(index.letters) == 1:
-            raise ConflictError("this is the last letter", "one that remains", "add another one first")
+        letter = live.engine().index.letter(letter_id)
         report = live.remove([letter_id])
         if path := _file_of(live, letter):
             path.unlink(missing_ok=True)

@@ -54,11 +54,13 @@ def stream(
     return assistant(engine).astream(question, history=history, letter_id=letter_id, k=k)
 
 
-def check(engine: Engine, question: str, letter_id: str | None = None) -> None:
-    """Raise what :func:`answer` would raise, before a stream is begun."""
+def check(engine: Engine, question: str, letter_id: str | None = None) -> Engine:
+    """Raise what :func:`answer` would raise, before a stream is begun; else give the engine back."""
     understand(question, engine.settings.max_question_chars)
     if letter_id is not None:
         engine.index.letter(letter_id)
+    assistant(engine)
+    return engine
 
 
 def question_of(messages: Sequence[tuple[str, str]]) -> tuple[str, History]:

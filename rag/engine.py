@@ -32,6 +32,9 @@ from rag.times import resolve, status
 from rag.verify import verify_quote, verify_text
 
 REASONS = ("no_evidence", "wrong_scope", "not_a_question", "unverified")
+NO_LETTERS = (
+    "no_letters"  # said instead of any of them when there is no letter; a file of one's own may lack it
+)
 _ALLOWED = {"missing", "issuers"}
 _READ = 5  # measures that the reader may put in another order
 
@@ -309,9 +312,11 @@ class Engine:
     ) -> Answer:
         issuers = self.index.heads.issuers(4)
         told = "、".join(issuers[:3]) + ("…" if len(issuers) > 3 else "")
+        sentences = self.refusals[question.language]
+        said = sentences[reason] if issuers else sentences.get(NO_LETTERS, sentences[reason])
         return Answer(
             question=question.text,
-            answer=self.refusals[question.language][reason].format(missing=missing, issuers=told),
+            answer=said.format(missing=missing, issuers=told),
             short_answer="",
             refused=True,
             reason=reason,
@@ -357,7 +362,7 @@ def load_refusals(folder: Path | None) -> dict[str, dict[str, str]]:
     wrong = [
         f"{lang}.{reason}{fault}"
         for lang, sentences in told.items()
-        for reason in REASONS
+        for reason in (*REASONS, *({NO_LETTERS} & sentences.keys()))
         if (fault := _fault(sentences.get(reason))) is not None
     ]
     if wrong:

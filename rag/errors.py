@@ -8,6 +8,7 @@
     * ModelError       an embedding model that cannot be opened
     * DataError        training or evaluation data not as expected
     * PromptError      a prompt file that is missing or lacks a variable
+    * SetupError       settings that need something which is not installed
     * VerificationError  an answer that does not stand in the letter (a bug, never shown as an answer)
 """
 
@@ -61,6 +62,10 @@ class DataError(RagError):
 
 class PromptError(RagError):
     """A prompt file that is missing or lacks a variable."""
+
+
+class SetupError(RagError):
+    """Settings that need something which is not installed."""
 
 
 class VerificationError(RagError):

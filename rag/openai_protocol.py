@@ -16,7 +16,9 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag import problems
 from rag.engine import Answer, Citation
+from rag.errors import RagError
 
 MODEL = "letter-rag"
 _ACTIVE = re.compile(r"<|!\[|(?<=\])\(")  # what Markdown would take for a tag, a picture or a link
@@ -104,6 +106,13 @@ def chunks(answer: Answer, asked: str, base: str, *, usage: bool) -> Iterator[st
     yield chunk({}, "stop")
     if usage:
         yield data({**head, "choices": [], "usage": _usage(asked, text)})
+    yield "data: [DONE]\n\n"
+
+
+def failed(error: RagError) -> Iterator[str]:
+    """An error after a stream has begun, as OpenAI's own service tells it."""
+    status, detail = problems.told(error)
+    yield data({"error": problems.openai_error(status, detail)})
     yield "data: [DONE]\n\n"
 
 

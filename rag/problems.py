@@ -72,11 +72,16 @@ def problem(
     """A problem as the response to a request of this scope."""
     found = body(status, detail, errors)
     if scope["path"].startswith("/v1/"):
-        kind = "invalid_request_error" if status < 500 else "server_error"
-        found["error"] = {"message": detail, "type": kind, "code": None, "param": None}
+        found["error"] = openai_error(status, detail)
     # ASCII: what a person sent may hold half a surrogate pair, which UTF-8 cannot say.
     content = json.dumps(found)
     return Response(content, status, headers, MEDIA_TYPE)
+
+
+def openai_error(status: int, detail: str) -> dict[str, str | None]:
+    """The same error as OpenAI's clients read it."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"message": detail, "type": kind, "code": None, "param": None}
 
 
 def told(error: RagError) -> tuple[int, str]:

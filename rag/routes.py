@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -12,7 +13,8 @@ from starlette.staticfiles import StaticFiles
 
 from rag import asking, openai_protocol, schemas
 from rag.access import reader
-from rag.events import HEADERS, answer_events
+from rag.engine import Answer
+from rag.events import HEADERS, answer_events, waited_for
 from rag.problems import described
 from rag.rank import hit_as_dict
 from rag.service import WEB, Service
@@ -49,8 +51,9 @@ def _add_asking(app: FastAPI, service: Service) -> None:
             return count(asking.answer(live.engine(), body.question, body.letter_id, body.k, history))
 
         if body.stream:
-            engine = await work.run(request, live.engine)
-            asking.check(engine, body.question, body.letter_id)
+            engine = await work.run(
+                request, lambda: asking.check(live.engine(), body.question, body.letter_id)
+            )
             made = asking.stream(engine, body.question, body.letter_id, body.k, history)
             return StreamingResponse(
                 answer_events(made, count), media_type="text/event-stream", headers=HEADERS
@@ -93,12 +96,16 @@ def _add_openai(app: FastAPI, service: Service) -> None:
         def ask() -> Any:
             return count(asking.answer(live.engine(), asked, body.letter_id, history=history))
 
-        answer = await work.run(request, ask)
-        if body.stream:
-            usage = bool(body.stream_options and body.stream_options.include_usage)
-            chunks = openai_protocol.chunks(answer, asked, base, usage=usage)
-            return StreamingResponse(chunks, media_type="text/event-stream", headers=HEADERS)
-        return JSONResponse(openai_protocol.completion(answer, asked, base))
+        if not body.stream:
+            return JSONResponse(openai_protocol.completion(await work.run(request, ask), asked, base))
+        await work.run(request, lambda: asking.check(live.engine(), asked, body.letter_id))
+        usage = bool(body.stream_options and body.stream_options.include_usage)
+
+        def chunks(answer: Answer) -> Iterator[str]:
+            return openai_protocol.chunks(answer, asked, base, usage=usage)
+
+        parts = waited_for(lambda: work.run(request, ask), chunks, openai_protocol.failed)
+        return StreamingResponse(parts, media_type="text/event-stream", headers=HEADERS)
 
     @app.get("/v1/models", dependencies=[may_read], responses=described(403), summary="The one model")
     def models() -> dict[str, Any]:
@@ -129,9 +136,12 @@ def _add_state(app: FastAPI, service: Service) -> None:
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", response_model=schemas.StatusModel, summary="The index is open")
+    @app.get("/readyz", response_model=schemas.StatusModel, summary="The index is open and holds letters")
     def readyz() -> dict[str, Any]:
-        return {"status": "ok", "generation": service.live.engine().index.generation}
+        index = service.live.engine().index
+        if not index.letters:
+            raise HTTPException(503, "there are no letters; add one: rag add, or POST /letters")
+        return {"status": "ok", "generation": index.generation}
 
     @app.get(
         "/metrics",

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from rag import traces
 from rag.guard import is_loopback
 from rag.problems import MEDIA_TYPE, body
 from rag.settings import Settings
@@ -94,7 +95,11 @@ def serve(settings: Settings, workers: int = 1) -> int:
     """Run the service until it is stopped.
 
     A worker that dies is started anew. On SIGTERM or SIGINT nothing new is taken, and what runs is finished.
+
+    Raises:
+        SetupError: the environment asks for traces and what makes them is not installed.
     """
+    traces.check()
     set_up_logs(settings)
     if not is_loopback(settings.host) and not settings.read_needs_key:
         _log.warning(

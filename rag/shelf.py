@@ -131,14 +131,11 @@ def add_writing(app: FastAPI, service: Service) -> None:
         "/letters/{letter_id}",
         dependencies=[may_write],
         response_model=schemas.ChangeModel,
-        responses=described(403, 404, 409),
+        responses=described(403, 404),
         summary="Remove a letter",
     )
     async def remove(letter_id: LetterId, request: Request) -> Response:
-        try:
-            return JSONResponse(asdict(await work.run(request, lambda: arrivals.remove(live, letter_id))))
-        except arrivals.ConflictError as error:
-            raise HTTPException(409, str(error)) from error
+        return JSONResponse(asdict(await work.run(request, lambda: arrivals.remove(live, letter_id))))
 
     @app.post(
         "/index/rebuild",

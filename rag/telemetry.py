@@ -20,6 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rag import traces
 from rag.engine import Answer
 from rag.guard import client_of
 from rag.problems import problem
@@ -80,6 +81,7 @@ class Metrics:
         """Count an answer and give it back."""
         self.answers.labels(answer.reason or "answered").inc()
         self.letters.set(answer.index["letters"])
+        traces.note(answer)
         return answer
 
     def text(self) -> bytes:

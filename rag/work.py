@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,8 @@ class Work:
         Raises:
             ClientDisconnect: the client has gone; the job, if it had not begun, never will.
         """
-        working = asyncio.get_running_loop().run_in_executor(self._pool, job)
+        within = contextvars.copy_context()  # what the request is called in a trace goes with it
+        working = asyncio.get_running_loop().run_in_executor(self._pool, within.run, job)
         watching: asyncio.Future[None] = asyncio.ensure_future(_gone(request))
         both: set[asyncio.Future[Any]] = {working, watching}
         try:

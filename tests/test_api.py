@@ -20,6 +20,7 @@ from fastapi.testclient import TestClient
 from rag.api import create_app
 from rag.errors import QuestionError
 from rag.events import answer_events
+from rag.flow import Event
 from rag.guard import MAX_BODY_BYTES
 from rag.index import update
 from rag.settings import Settings
@@ -369,6 +370,40 @@ def test_error_in_the_midst_of_a_stream_is_an_event(client):
         "status": 422,
         "detail": "the question is empty; expected a question in one line",
     }
+
+
+def test_stream_that_waits_says_so_and_goes_on():
+    async def slow():
+        await asyncio.sleep(0.2)
+        yield Event("sentence", {"text": "建成站点64家。[1]"})
+
+    async def gathered():
+        return [part async for part in answer_events(slow(), lambda answer: answer, silence=0.05)]
+
+    parts = asyncio.run(gathered())
+    assert parts[1] == ": waiting\n\n"
+    told = [p for p in parts if not p.startswith(":")]
+    assert [name for name, _ in events("".join(told))] == ["status", "sentence", "done"]
+
+
+def test_listener_that_goes_ends_what_is_made_for_it():
+    ended = []
+
+    async def endless():
+        try:
+            await asyncio.sleep(60)
+            yield Event("sentence", {"text": "never"})
+        finally:
+            ended.append("closed")
+
+    async def listen_and_go():
+        parts = answer_events(endless(), lambda answer: answer, silence=0.01)
+        assert "reading" in await anext(parts)
+        assert await anext(parts) == ": waiting\n\n"
+        await parts.aclose()
+
+    asyncio.run(listen_and_go())
+    assert ended == ["closed"]
 
 
 def test_no_path_of_the_machine_is_in_a_reply(empty):

@@ -162,9 +162,20 @@ def test_letter_is_removed_with_its_file(client, home):
     assert (names(home), ids(client)) == (["park.txt"], ["park"])
 
 
-def test_last_letter_is_not_removed(client, home):
-    assert_problem(client.delete("/letters/park"), 409, "Conflict", "the last letter")
-    assert names(home) == ["park.txt"]
+def test_last_letter_goes_and_the_next_one_brings_the_service_back(client, home):
+    assert client.delete("/letters/park").json()["letters"] == 0
+    assert (names(home), ids(client)) == ([], [])
+    assert_problem(client.get("/readyz"), 503, "Service Unavailable", "there are no letters; add one")
+    assert client.get("/healthz").status_code == 200
+    answer = client.post("/chat", json={"question": "社区公园建了多少处?"}).json()
+    assert (answer["refused"], answer["answer"]) == (True, "还没有收入任何复函。")
+    english = client.post("/chat", json={"question": "How many parks were built?"}).json()
+    assert english["answer"] == "There are no letters yet."
+    assert client.get("/search", params={"q": "公园"}).json()["hits"] == []
+    assert client.get("/suggestions").json() == {"questions": []}
+    assert send(client, "park.txt", FIRST).status_code == 201
+    assert client.get("/readyz").status_code == 200
+    assert client.post("/chat", json={"question": "社区公园建了多少处?"}).json()["short_answer"] == "37处"
 
 
 def test_unknown_letter_cannot_be_removed(client):

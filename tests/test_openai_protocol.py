@@ -5,10 +5,12 @@ link to the sentence in the text, an annotation of OpenAI's own form, and in ful
 accepted; nothing of a letter becomes a tag, a picture or a link.
 """
 
+import asyncio
 import json
 import shutil
 import subprocess
 
+import httpx2
 import openai
 import pytest
 from fakes import assert_problem, letter_of, serving
@@ -16,8 +18,10 @@ from fastapi.testclient import TestClient
 
 from rag.api import create_app
 from rag.engine import Engine
+from rag.errors import QuestionError
+from rag.events import waited_for
 from rag.index import update
-from rag.openai_protocol import content, plain
+from rag.openai_protocol import chunks, content, failed, plain
 from rag.settings import Settings
 
 ASKED, QUOTE = "零工驿站建了多少家?", "截至目前,全市建成零工驿站63家。"
@@ -190,3 +194,49 @@ def test_deep_history_is_limited(seed_library, embedder):
     with TestClient(app, "http://127.0.0.1") as opened:
         response = opened.post("/v1/chat/completions", json={"messages": USER * 1001})
         assert_problem(response, 422, "Unprocessable Entity", "messages")
+
+
+def streamed(make, silence=0.05):
+    async def gathered():
+        parts = waited_for(
+            make, lambda answer: chunks(answer, ASKED, "http://x", usage=False), failed, silence
+        )
+        return [part async for part in parts]
+
+    return asyncio.run(gathered())
+
+
+def test_stream_that_waits_for_its_answer_sends_comments_that_clients_pass_over(seed_library, embedder):
+    engine = Engine.open(Settings(index_dir=seed_library, _env_file=None), embedder)
+
+    async def slow():
+        await asyncio.sleep(0.2)
+        return engine.ask(ASKED)
+
+    parts = streamed(slow)
+    assert (parts[0], parts[-1]) == (": waiting\n\n", "data: [DONE]\n\n")
+
+    def service(_):
+        return httpx2.Response(200, text="".join(parts), headers={"Content-Type": "text/event-stream"})
+
+    with openai.OpenAI(
+        base_url="http://x/v1",
+        api_key="none",
+        http_client=openai.DefaultHttpxClient(transport=httpx2.MockTransport(service)),
+    ) as client:
+        found = client.chat.completions.create(model="letter-rag", messages=USER, stream=True)
+        assert "**63家**" in "".join(c.choices[0].delta.content or "" for c in found)
+
+
+def test_error_in_the_midst_of_a_stream_is_told_as_openai_does():
+    async def failing():
+        raise QuestionError("the question is empty", "a question in one line")
+
+    (told, end) = streamed(failing)
+    assert json.loads(told.removeprefix("data: "))["error"] == {
+        "message": "the question is empty; expected a question in one line",
+        "type": "invalid_request_error",
+        "code": None,
+        "param": None,
+    }
+    assert end == "data: [DONE]\n\n"

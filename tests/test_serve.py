@@ -9,15 +9,11 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
-import httpx
 import pytest
-from fakes import clean_environment, serving
+from fakes import serving
+from processes import PATIENCE, running, wait_for
 
 import rag.serve
 from rag.api import create_app
@@ -25,48 +21,6 @@ from rag.keys import Keys
 from rag.settings import Settings
 
 ASKED = {"question": "零工驿站建了多少家?"}
-PATIENCE = 60  # seconds a test waits at most, on a busy machine
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def running(folder, library, *arguments, **settings):
-    """Run ``rag serve`` and give its process and a client of it, once it is ready."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rag.cli", "serve", "--port", str(port), *arguments],
-        cwd=folder,
-        env=clean_environment(RAG_INDEX_DIR=str(library), **settings),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    lines = []
-    reading = threading.Thread(target=lambda: lines.extend(process.stderr), daemon=True)
-    reading.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE) as client:
-        try:
-            wait_for(lambda: client.get("/readyz").status_code == 200)
-            yield process, client, lines
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-            reading.join(PATIENCE)
-            process.stderr.close()
-
-
-def wait_for(condition):
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        with contextlib.suppress(httpx.TransportError):
-            if condition():
-                return
-        time.sleep(0.05)
-    pytest.fail("it did not come to pass")
 
 
 def test_command_serves_page_and_answers_and_stops_when_told(tmp_path, seed_library):
