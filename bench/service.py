@@ -93,9 +93,11 @@ def running(scratch: Path, *command: str, port: int, path: str) -> Iterator[tupl
             process.wait(60)
 
 
-def prepare(scratch: Path) -> None:
-    """An index of the letters in ``seeds/``, in a folder of its own."""
+def prepare(scratch: Path, *, more: bool = False) -> None:
+    """An index of the letters in ``seeds/``, and of those of the tests if ``more``, in a folder of its own."""
     shutil.copytree(ROOT / "seeds", scratch / "seeds")
+    for file in sorted((ROOT / "tests" / "letters").glob("*.txt")) if more else ():
+        shutil.copy(file, scratch / "seeds")
     command = [sys.executable, "-m", "rag.cli", "index", str(scratch / "seeds")]
     environment = {**os.environ, "RAG_INDEX_DIR": str(scratch / "index"), "PYTHONPATH": str(ROOT)}
     subprocess.run(command, cwd=scratch, env=environment, check=True, capture_output=True)
@@ -298,7 +300,7 @@ def _hostile(rng: random.Random) -> bytes:
 
 def fuzz(options: argparse.Namespace, scratch: Path) -> dict:
     """Let schemathesis make requests of the OpenAPI document, with a key, and check every reply against it."""
-    prepare(scratch)
+    prepare(scratch, more=True)  # removing the one that the examples name leaves others
     port = free_port()
     environment = {**os.environ, "RAG_KEYS_FILE": str(scratch / "keys.json"), "PYTHONPATH": str(ROOT)}
     made = subprocess.run(

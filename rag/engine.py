@@ -32,6 +32,7 @@ from rag.times import resolve, status
 from rag.verify import verify_quote, verify_text
 
 REASONS = ("no_evidence", "wrong_scope", "not_a_question", "unverified")
+MORE = {"zh": "等", "en": " and others"}
 NO_LETTERS = (
     "no_letters"  # said instead of any of them when there is no letter; a file of one's own may lack it
 )
@@ -311,7 +312,7 @@ class Engine:
         self, question: Question, clock: _Clock, reason: str, confidence: float, *, missing: str = ""
     ) -> Answer:
         issuers = self.index.heads.issuers(4)
-        told = "、".join(issuers[:3]) + ("…" if len(issuers) > 3 else "")
+        told = "、".join(issuers[:3]) + (MORE[question.language] if len(issuers) > 3 else "")
         sentences = self.refusals[question.language]
         said = sentences[reason] if issuers else sentences.get(NO_LETTERS, sentences[reason])
         return Answer(

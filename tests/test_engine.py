@@ -305,7 +305,7 @@ def test_broken_format_of_a_sentence_is_an_error(custom):
 
 def test_shipped_prompts_hold_every_sentence():
     found = load_refusals(None)
-    reasons = {"no_evidence", "wrong_scope", "not_a_question", "unverified"}
+    reasons = {"no_evidence", "wrong_scope", "not_a_question", "unverified", "no_letters"}
     assert set(found["zh"]) == set(found["en"]) == reasons
 
 

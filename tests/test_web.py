@@ -398,3 +398,29 @@ def test_nothing_on_the_page_is_made_from_text():
     )
     for path in (Path(__file__).parent.parent / "rag" / "web").glob("*.js"):
         assert [w for w in ways if w in path.read_text(encoding="utf-8")] == []
+
+
+def test_without_letters_the_page_offers_to_add_one_and_then_answers(chromium, tmp_path, embedder):
+    (tmp_path / "seeds").mkdir()
+    settings = Settings(
+        index_dir=tmp_path / "index",
+        seeds_dir=tmp_path / "seeds",
+        keys_file=tmp_path / "keys.json",
+        requests_per_minute=0,
+        _env_file=None,
+    )
+    update(settings.index_dir, [], embedder)
+    _, key = Keys(settings.keys_file).new()
+    (tmp_path / "new.txt").write_text("某市园林局的答复\n一、建公园。建成社区公园37处。\n", encoding="utf-8")
+    with serving(create_app(settings, embedder)) as address:
+        page = chromium.new_context(locale="zh-CN").new_page()
+        page.goto(address)
+        expect(page.locator("#starters")).to_contain_text("还没有复函")
+        turn = ask(page, "社区公园建了多少处?")
+        expect(turn).to_contain_text("还没有收入任何复函。")
+        turn.get_by_role("button", name="添加复函").click()
+        page.fill("#key", key)
+        page.set_input_files("#files", str(tmp_path / "new.txt"))
+        page.get_by_role("button", name="问这封").click()
+        expect(ask(page, "社区公园建了多少处?").locator(".short")).to_have_text("37处")
+        page.context.close()

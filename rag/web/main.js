@@ -20,6 +20,7 @@ const act = {
   openLetter: (id) => show(id, null),
   close: () => leave(),
   list: () => showLetters(),
+  add: () => showAdd(),
   only: (letter) => setScope(letter),
   changed: () => {
     forget();
@@ -94,11 +95,13 @@ async function route() {
   if (!letter && asked && !turns) ask(asked);
 }
 
+const addFirst = () => el("p.row", {}, el("button.pill", { type: "button", onclick: showAdd }, say("addTitle")));
+
 async function refresh() {
   try {
     const [total, list] = await Promise.all([count(), suggestions(shownLetter()?.letter_id)]);
     const starters = list.length ? [el("h2.label", {}, say("tryThese")), questions(list.slice(0, 6), act, Boolean(shownLetter()))] : [];
-    clear($("starters"), total ? starters : el("p.note", {}, say("empty")));
+    clear($("starters"), total ? starters : [el("p.note", {}, say("empty")), addFirst()]);
   } catch (problem) {
     clear($("starters"), el("p.warning", { role: "alert" }, problem.message));
   }

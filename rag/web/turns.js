@@ -108,12 +108,16 @@ async function instead(answer, body, scope, act) {
     hits && el("section", {}, el("h3", {}, say("nearest")),
       el("ul.sources", {}, hits.map((h) => el("li", {}, source(h, answer, act))))),
     list.length && el("section", {}, el("h3", {}, say("covered")), questions(list.slice(0, 4), act)),
-    letters && el("p.row", {}, el("button.pill", { type: "button", onclick: act.list }, say("all")(letters.total))));
+    letters && el("p.row", {}, letters.total
+      ? el("button.pill", { type: "button", onclick: act.list }, say("all")(letters.total))
+      : el("button.pill", { type: "button", onclick: act.add }, say("addTitle"))));
 }
 
 async function nearest(answer, scope) {
-  const query = new URLSearchParams({ q: answer.question, k: 3, ...(scope && { letter: scope }) });
-  const { hits } = await get(`/search?${query}`).catch(() => ({ hits: [] }));
+  const query = new URLSearchParams({ q: answer.question, k: 6, ...(scope && { letter: scope }) });
+  const found = (await get(`/search?${query}`).catch(() => ({ hits: [] }))).hits;
+  const measures = found.filter((h) => h.heading || h.section); // neither opening nor closing, where there are others
+  const hits = (measures.length ? measures : found).slice(0, 3);
   return hits.length && hits.map((h) => ({ ...h, ...(h.sentences[0] ?? {}), status: null, times: {} }));
 }
 
