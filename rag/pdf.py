@@ -17,10 +17,14 @@ CHARACTERS = 5_000_000
 _LOCK = threading.Lock()  # PDFium is not safe in threads
 _EDGE = 2  # lines at the top and at the foot of a page that may be furniture
 _END = "。；：！？;:!?"
+_STOPS = f"{_END}，,、"
+_ABOVE = 4  # paragraphs at the beginning that may be centred
 _NUMERAL = "一二三四五六七八九十百"
 _NUMBERED = re.compile(
     rf"[{_NUMERAL}]{{1,4}}、|[（(]\s*(?:[{_NUMERAL}]{{1,4}}|\d{{1,2}})\s*[）)]|\d{{1,2}}[.．、](?!\d)|[①-⑳]|第[{_NUMERAL}]{{1,3}}[，,、]"
 )
+# What begins a line and cannot be broken from it: a run of Latin letters or digits, or a character, with the marks beside it.
+_RUN = re.compile(r"[（(“《‘【]*([!-~—–]{2,40}|.)([，。；、！？：）”》’】]*)")
 _PAGE_NUMBER = re.compile(r"[-—–－·]+\s*\d{1,4}\s*[-—–－·]+|第\s*\d+\s*页(?:\s*[,，/]?\s*共\s*\d+\s*页)?")
 # Radicals of the supplement that PDF writers put for characters, and that Unicode does not fold.
 _RADICALS = str.maketrans(
@@ -152,24 +156,65 @@ def _is_edge(page: Sequence[_Line], at: int, repeated: set[tuple[int, str]]) -> 
 def _paragraphs(lines: Sequence[_Line]) -> Iterator[str]:
     rights = sorted(line.right for line in lines)
     margin = rights[9 * (len(rights) - 1) // 10]  # a line or two may stick out
+    edge = min(line.left for line in lines)
     block: list[_Line] = []
+    done = 0
     for line in lines:
-        if block and not _goes_on(block, line, margin):
+        last = block[-1] if block else None
+        above = last is not None and done < _ABOVE
+        if (
+            last
+            and not (above and _under(last, line))
+            and ((above and _centred(last, edge, margin)) or not _goes_on(block, line, margin))
+        ):
             yield _joined(block)
             block = []
+            done += 1
         block.append(line)
     yield _joined(block)
+
+
+def _centred(line: _Line, edge: float, margin: float) -> bool:
+    """Whether a line stands in the middle as a title does, as far from the left edge of the text as from the right one."""
+    left, right = line.left - edge, margin - line.right
+    return left > 0.15 * line.height and abs(left - right) < line.height / 3 and line.text[-1] not in _STOPS
+
+
+def _under(last: _Line, line: _Line) -> bool:
+    """Whether a line stands centred under the last one, as the second line of a title does."""
+    em = last.height
+    middle = abs((last.left + last.right) - (line.left + line.right)) / 2
+    return (
+        middle < em / 3
+        and line.left > last.left + em
+        and abs(line.height - em) <= em / 4
+        and last.text[-1] not in _STOPS
+        and line.text[-1] not in _STOPS
+        and not _NUMBERED.match(last.text)
+    )
 
 
 def _goes_on(block: Sequence[_Line], line: _Line, margin: float) -> bool:
     """Whether ``line`` goes on with the paragraph: the last line fills the width, and neither number nor indent begins anew."""
     last = block[-1]
     em = last.height
-    if last.right < margin - 1.6 * em or line.left > last.left + em or _NUMBERED.match(line.text):
+    if (
+        last.right < margin - max(1.6 * em, _unbroken(line.text) * em)
+        or line.left > last.left + em
+        or _NUMBERED.match(line.text)
+    ):
         return False
     if abs(line.height - em) > em / 4:
         return False
     return last.text[-1] not in _END or block[0].left > line.left + em
+
+
+def _unbroken(text: str) -> float:
+    """How wide what begins a line is at most that could not be broken, in em: 2025—2027年 moves to the next line whole."""
+    run = _RUN.match(text)
+    assert run is not None  # a line is never empty
+    ascii_only = sum(c < "\u0080" or c in "—–" for c in run[0])
+    return 0.6 + 0.6 * ascii_only + (len(run[0]) - ascii_only)
 
 
 def _joined(block: Sequence[_Line]) -> str:

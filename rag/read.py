@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 import sys
@@ -166,14 +167,15 @@ def decode(data: bytes, name: str, declared: str | None = None) -> str:
         LetterError: when it is no text, is empty, too long, or in none of the encodings.
     """
     _check_kind(data, name, ".txt")
-    for encoding in filter(None, ("utf-8-sig", declared, "gb18030")):
+    wide = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
+    for encoding in filter(None, ("utf-8-sig", wide, declared, "gb18030")):
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
         return _checked(text.replace("\r\n", "\n").replace("\r", "\n"), name)
     raise LetterError(
-        f"{name} is neither UTF-8 nor GB18030 text", "one of these encodings", "save it as UTF-8"
+        f"{name} is neither UTF-8 nor GB18030 nor UTF-16 text", "one of these encodings", "save it as UTF-8"
     )
 
 

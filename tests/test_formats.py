@@ -17,14 +17,12 @@ import pytest
 from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import nsdecls
 from fakes import LETTERS, clean_environment
+from forms import FORMS, PAGE, add, as_page, as_pdf, as_word, numbered, saved, shape, write, zipped
 from PIL import Image
-from reportlab.lib.pagesizes import A4
 from reportlab.lib.pdfencrypt import StandardEncryption
-from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Paragraph, SimpleDocTemplate, Table
 
 from rag.errors import LetterError
 from rag.index import parse_all
@@ -32,119 +30,7 @@ from rag.numbering import written
 from rag.parse import parse
 from rag.read import letter_files, read, read_all
 
-NAMES = sorted(path.stem for path in LETTERS.glob("*.txt"))
 TEXT = "某委员:\n您的提案收悉。\n一、建站点。建成站点63家。\n二、办培训。办了5期。\n"
-PAGE = """<!DOCTYPE html><html><head><meta charset="{charset}"><title>关于提案的答复_某市</title>
-<style>p {{ color: red }}</style><script>var n = 99;</script></head><body>
-<div class="top"><ul><li><a href="/">首页</a></li><li><a href="/a">政务公开</a></li><li><a href="/b">办事服务</a></li></ul></div>
-<div class="place">当前位置：<a href="/">首页</a> &gt; <a href="/t">建议提案</a></div>
-<div class="content"><div class="tools">【<a href="#">打印</a>】【<a href="#">关闭</a>】</div>
-<div class="editor">{body}</div>
-<div class="code">扫一扫在手机上查看当前页面</div></div>
-<div class="foot"><p>版权所有：某市人民政府 主办</p><p>某ICP备00000001号</p><p><a href="/m">网站地图</a> | <a href="/l">联系我们</a></p></div>
-</body></html>"""
-
-
-def blocks(text):
-    """The lines of a letter, and its tables as lists of rows of cells."""
-    found = []
-    for line in filter(str.strip, text.split("\n")):
-        if "\t" not in line:
-            found.append(line.strip())
-        elif found and isinstance(found[-1], list):
-            found[-1].append(line.strip().split("\t"))
-        else:
-            found.append([line.strip().split("\t")])
-    return found
-
-
-def as_txt(text):
-    return text.encode()
-
-
-def as_markdown(text):
-    lines = [f"# {text.split(chr(10))[0]}", ""]
-    for block in blocks(text)[1:]:
-        if isinstance(block, list):
-            rows = ["| " + " | ".join(row) + " |" for row in block]
-            lines += [rows[0], "|" + " --- |" * len(block[0]), *rows[1:], ""]
-        elif block[:2] in ("一、", "二、", "三、", "四、", "五、"):
-            lines += [f"## {block}", ""]
-        else:
-            lines += [f"**{block[:5]}**{block[5:]}", ""]
-    return "\n".join(lines).encode()
-
-
-def as_page(text, charset="utf-8"):
-    parts = []
-    for block in blocks(text):
-        if isinstance(block, list):
-            rows = "".join("<tr>" + "".join(f"<td><p>{c}</p></td>" for c in row) + "</tr>" for row in block)
-            parts.append(f"<table border=1>{rows}</table>")
-        else:
-            parts.append(
-                f'<p style="text-indent: 2em">&nbsp;　　{block[:5]}<span>{block[5:9]}</span>{block[9:]}</p>'
-            )
-    return PAGE.format(charset=charset, body="\n".join(parts)).encode(charset)
-
-
-def saved(document):
-    data = io.BytesIO()
-    document.save(data)
-    return data.getvalue()
-
-
-def as_word(text):
-    document = docx.Document()
-    for block in blocks(text):
-        if isinstance(block, list):
-            table = document.add_table(len(block), len(block[0]))
-            for row, cells in zip(table.rows, block, strict=True):
-                for cell, written_there in zip(row.cells, cells, strict=True):
-                    cell.text = written_there
-        else:
-            paragraph = document.add_paragraph(block[:5])
-            paragraph.add_run(block[5:]).bold = True
-    return saved(document)
-
-
-def as_pdf(text, **options):
-    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
-    style = {"fontName": "STSong-Light", "fontSize": 16, "leading": 28, "wordWrap": "CJK"}
-    body = ParagraphStyle("body", firstLineIndent=32, **style)
-    flush = ParagraphStyle("flush", **style)
-    story = []
-    for block in blocks(text):
-        if isinstance(block, list):
-            story.append(Table(block, style=[("FONT", (0, 0), (-1, -1), "STSong-Light", 12)]))
-        else:
-            story.append(Paragraph(block, flush if block.endswith((":", "：")) else body))
-
-    def edges(canvas, page):
-        canvas.setFont("STSong-Light", 10)
-        canvas.drawString(72, 810, "某市人民政府公报")
-        canvas.drawCentredString(300, 30, f"— {page.page} —")
-
-    data = io.BytesIO()
-    SimpleDocTemplate(data, pagesize=A4, **options).build(story, onFirstPage=edges, onLaterPages=edges)
-    return data.getvalue()
-
-
-FORMS = {".txt": as_txt, ".md": as_markdown, ".html": as_page, ".docx": as_word, ".pdf": as_pdf}
-
-
-def write(folder, data, name):
-    path = folder / name
-    path.write_bytes(data)
-    return path
-
-
-def zipped(members):
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return data.getvalue()
 
 
 def lines_of(folder, data, name):
@@ -158,30 +44,6 @@ def refusal(folder, data, name):
     assert "\n" not in message
     assert name in message
     return message
-
-
-def solid(text):
-    return "".join(text.split())
-
-
-def shape(letter):
-    return [(m.path, solid(letter.text[m.start : m.end])) for m in letter.measures]
-
-
-@pytest.mark.parametrize("suffix", [".md", ".html", ".docx", ".pdf"])
-@pytest.mark.parametrize("name", NAMES)
-def test_every_form_of_a_letter_gives_the_measures_of_its_text(tmp_path, name, suffix):
-    plain = parse(read(LETTERS / f"{name}.txt"))
-    data = FORMS[suffix](plain.text)
-    source = read(write(tmp_path, data, f"{name}{suffix}"))
-    letter = parse(source)
-    assert shape(letter) == shape(plain)
-    assert (letter.issuer, letter.date, letter.number) == (plain.issuer, plain.date, plain.number)
-    assert source.sha256 == hashlib.sha256(data).hexdigest()
-    for measure in letter.measures:
-        for s in measure.sentences:
-            assert letter.text[s.start : s.end] == s.of(letter.text) != ""
-            assert solid(letter.text[s.start : s.end]) in solid(plain.text)
 
 
 # Markdown
@@ -287,29 +149,6 @@ def test_page_without_text_is_refused(tmp_path):
 
 
 # Word
-
-LEVELS = """<w:abstractNum {ns} w:abstractNumId="90">{levels}</w:abstractNum>"""
-LEVEL = (
-    '<w:lvl w:ilvl="{n}"><w:start w:val="1"/><w:numFmt w:val="{format}"/><w:lvlText w:val="{text}"/></w:lvl>'
-)
-
-
-def numbered(document, levels, lists='<w:num {ns} w:numId="91"><w:abstractNumId w:val="90"/></w:num>'):
-    """Give a document a list of its own, with ``levels`` as pairs of number format and template."""
-    root = document.part.numbering_part.element
-    inner = "".join(LEVEL.format(n=n, format=f, text=t) for n, (f, t) in enumerate(levels))
-    root.insert(0, parse_xml(LEVELS.format(ns=nsdecls("w"), levels=inner)))
-    for piece in lists.split("\n"):
-        root.append(parse_xml(piece.format(ns=nsdecls("w"))))
-
-
-def add(document, text, level=None, number=91):
-    paragraph = document.add_paragraph(text)
-    if level is not None:
-        properties = paragraph._p.get_or_add_pPr().get_or_add_numPr()
-        properties.get_or_add_ilvl().val = level
-        properties.get_or_add_numId().val = number
-    return paragraph
 
 
 def test_numbers_that_word_generates_appear_and_restart_by_level(tmp_path):

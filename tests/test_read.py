@@ -71,7 +71,7 @@ def test_text_with_control_characters_is_refused(tmp_path):
 
 
 def test_binary_junk_is_refused(tmp_path):
-    with pytest.raises(LetterError, match=r"a\.txt is neither UTF-8 nor GB18030 text"):
+    with pytest.raises(LetterError, match=r"a\.txt is neither UTF-8 nor GB18030 nor UTF-16 text"):
         read(write(tmp_path, bytes(range(255, 127, -1)) * 4))
 
 
