@@ -90,6 +90,11 @@ def web_page(text: str, name: str) -> str:
     from lxml import etree
 
     tree = etree.fromstring(text.encode(), etree.HTMLParser(encoding="utf-8", remove_comments=True))
+    if tree is not None and sum(len(e) ** 2 for e in tree.iter("*")) > _LINES**2:  # trafilatura takes as long
+        widest = max(len(e) for e in tree.iter("*"))
+        raise LetterError(
+            f"{name} is a page of {widest:,} elements side by side", f"at most {_LINES:,}", "split it"
+        )
     shown = list(_lines(tree)) if tree is not None else []
     if len(shown) > _LINES:
         raise LetterError(f"{name} is a page of {len(shown):,} lines", f"at most {_LINES:,}", "split it")

@@ -142,6 +142,12 @@ def test_what_a_page_hides_is_not_read(tmp_path):
     assert lines_of(tmp_path, page.encode(), "a.html") == ["建成63家。"]
 
 
+def test_page_that_would_take_minutes_is_refused(tmp_path):
+    page = f"<html><body><table><tr>{'<td>64</td>' * 30_000}</tr></table></body></html>"
+    told = refusal(tmp_path, page.encode(), "a.html")
+    assert told == "a.html is a page of 30,000 elements side by side; expected at most 20,000; split it"
+
+
 def test_page_without_text_is_refused(tmp_path):
     assert refusal(tmp_path, b"<html><script>x</script></html>", "a.html").startswith(
         "a.html is a page without text"
