@@ -7,6 +7,7 @@ paragraph that trafilatura takes for navigation would be lost without a word.
 from __future__ import annotations
 
 import codecs
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
@@ -90,11 +91,10 @@ def web_page(text: str, name: str) -> str:
     from lxml import etree
 
     tree = etree.fromstring(text.encode(), etree.HTMLParser(encoding="utf-8", remove_comments=True))
-    if tree is not None and sum(len(e) ** 2 for e in tree.iter("*")) > _LINES**2:  # trafilatura takes as long
-        widest = max(len(e) for e in tree.iter("*"))
-        raise LetterError(
-            f"{name} is a page of {widest:,} elements side by side", f"at most {_LINES:,}", "split it"
-        )
+    wide = math.isqrt(sum(len(e) ** 2 for e in tree.iter("*"))) if tree is not None else 0
+    if wide > _LINES:  # trafilatura takes as long as the square of it
+        found = f"{name} is a page of {wide:,} elements side by side"
+        raise LetterError(found, f"at most {_LINES:,}", "split it")
     shown = list(_lines(tree)) if tree is not None else []
     if len(shown) > _LINES:
         raise LetterError(f"{name} is a page of {len(shown):,} lines", f"at most {_LINES:,}", "split it")
