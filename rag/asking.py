@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from rag.assistant import Assistant, History
 from rag.engine import Answer, Engine
@@ -15,7 +15,9 @@ from rag.llm import open_model
 from rag.question import understand
 from rag.settings import Settings
 
-_assistants: WeakKeyDictionary[Engine, Assistant] = WeakKeyDictionary()
+_latest: deque[Assistant] = deque(
+    maxlen=2
+)  # one holds its engine, and that a generation: no more than are in use
 
 
 @lru_cache(maxsize=4)
@@ -24,15 +26,18 @@ def _model(settings: Settings) -> Any:
 
 
 def assistant(engine: Engine) -> Assistant:
-    """Return who answers over an engine, with the configured LLM if there is one; it is kept as long as the engine.
+    """Return who answers over an engine, with the configured LLM if there is one; it is kept for the engines asked last.
 
     Raises:
         ModelError: a model that cannot be opened.
         PromptError: a prompt that cannot be used.
     """
-    if engine not in _assistants:
-        _assistants[engine] = Assistant(engine, _model(engine.settings))
-    return _assistants[engine]
+    for known in tuple(_latest):  # another thread may add one meanwhile
+        if known.engine is engine:
+            return known
+    made = Assistant(engine, _model(engine.settings))
+    _latest.append(made)
+    return made
 
 
 def answer(

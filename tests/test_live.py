@@ -4,12 +4,15 @@ Contract: the request after a switch is answered from the new generation, whoeve
 beginning to end; a new index that cannot be opened leaves the old one in use; a folder that is followed is answered from.
 """
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 from fakes import letter_of
 
+from rag import asking
 from rag.errors import IndexMissing, LetterError
 from rag.index import update
 from rag.keeper import Keeper
@@ -139,6 +142,18 @@ def test_requests_never_fail_and_never_mix_generations_while_letters_come_and_go
     assert failures == []
     assert len({generation for generation, _ in answers}) > 1
     assert {(g, s) for g, s in answers if told[g] != s} == set()
+
+
+def test_engine_of_a_generation_that_is_no_more_is_let_go(live, settings, embedder):
+    seen = []
+    for n in range(2, 7):
+        update(settings.index_dir, [letter(n)], embedder)
+        engine = live.refresh()
+        assert asking.answer(engine, ASKED).short_answer == f"{n}家"
+        seen.append(weakref.ref(engine))
+        del engine
+    gc.collect()
+    assert [one() is None for one in seen] == [True, True, True, False, False]
 
 
 def test_file_that_comes_changes_and_goes_is_followed(live, settings, watcher):
