@@ -17,7 +17,7 @@ from rag.polarity import Stance, stances
 from rag.text import has_han
 
 _QUOTED = re.compile(r"[“‘\"「《]([^“”‘’\"「」《》]*[㐀-鿿][^“”‘’\"「」《》]*)[”’\"」》]")
-_WORDS = (
+_SMALL = [
     "zero",
     "one",
     "two",
@@ -31,12 +31,39 @@ _WORDS = (
     "ten",
     "eleven",
     "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = dict(
+    zip(
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"],
+        range(20, 100, 10),
+        strict=True,
+    )
 )
+_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "wan": 10**4}
+_SHORT = {"k": 10**3, "m": 10**6, "mn": 10**6, "bn": 10**9, "b": 10**9}
+_ONE_WORD = "|".join((*_SMALL, *_TENS, *_SCALES))
 _NUMBER = re.compile(
-    rf"(?<![\w.])(?P<digits>\d[\d,]*(?:\.\d+)?)(?P<scale>\s*(?:thousand|million|billion)\b)?(?P<percent>\s*(?:%|percent\b|percentage point))?|\b(?P<word>{'|'.join(_WORDS[2:])})\b",
+    rf"(?<![\w.])(?P<digits>\d[\d,]*(?:\.\d+)?)(?P<tail>[a-z]+)?(?P<scale>\s*(?:{'|'.join(_SCALES)})\b)?"
+    rf"(?P<percent>\s*(?:%|percent\b|per cent\b|percentage point))?"
+    rf"|\b(?P<words>(?:{_ONE_WORD})(?:(?:[\s-]+(?:and\s+)?)(?:{_ONE_WORD}))*)\b(?P<share>\s*(?:%|percent\b|per cent\b|percentage point))?",
     re.IGNORECASE,
 )
-_SCALES = {"": 1, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+# Amounts without a number, and the Han words that they may rest on.
+_VAGUE = {
+    r"\bdoubl\w*|\btwice\b|\btripl\w*|\bthreefold\b|\btwofold\b": "倍|翻.{0,2}番|翻",
+    r"\bhalf\b|\bhalv\w*": "半|50%",
+    r"\bmajority\b|\bmost of\b": "多数|多半|过半|大部分",
+    r"\bdozens?\b": "打",
+    r"\bhundreds\b|\bthousands\b|\bmillions\b": "百|千|万|亿",
+    r"\bquarter of\b|\bthird of\b": "分之",
+}
 _MONTHS = (
     "january",
     "february",
@@ -92,6 +119,12 @@ def check_foreign(text: str, sources: Sequence[Source], cited: Sequence[int]) ->
     told = [facts(q, date) for q in quotes]
     said = _QUOTED.sub(" ", text)
     faults += _numbers(said, told)
+    proof = " ".join(quotes)
+    faults += [
+        f"{found[0]} is not in the quote"
+        for vague, han in _VAGUE.items()
+        if (found := re.search(vague, said, re.IGNORECASE)) and not re.search(han, proof)
+    ]
     faults += _stance(said, quotes, sources, used)
     return Verdict(tuple(dict.fromkeys(faults)), tuple(dict.fromkeys(used)))
 
@@ -104,12 +137,12 @@ def _place(quote: str, sources: Sequence[Source], cited: Sequence[int]) -> tuple
     return None
 
 
-def _numbers(said: str, told: Sequence[Facts]) -> list[str]:
+def _numbers(said: str, quoted: Sequence[Facts]) -> list[str]:
     """The numbers, years and months that the quotes do not hold, and those that come in another order."""
-    known = [(a.value, a.unit) for f in told for a in f.amounts]
-    years = {y for f in told for t in f.times for y in t.years}
-    months = {m for f in told for t in f.times for p in t.parts if isinstance(p, tuple) for m in p}
-    days = {p for f in told for t in f.times for p in t.parts if isinstance(p, str)}
+    known = [(a.value, a.unit) for f in quoted for a in f.amounts]
+    years = {y for f in quoted for t in f.times for y in t.years}
+    months = {m for f in quoted for t in f.times for p in t.parts if isinstance(p, tuple) for m in p}
+    days = {p for f in quoted for t in f.times for p in t.parts if isinstance(p, str)}
     faults = [m for m in _MONTH.findall(said) if _MONTHS.index(m.lower()) + 1 not in months]
     order: list[int] = []
     for match in _NUMBER.finditer(said):
@@ -117,26 +150,43 @@ def _numbers(said: str, told: Sequence[Facts]) -> list[str]:
         if value in years or (match["digits"] and match["digits"] in days):
             continue
         at = [i for i, (v, unit) in enumerate(known) if v == value and _unit_fits(said, match, unit)]
+        if value == 1 and match["words"]:
+            continue  # one of them, a one-stop service
         if not at:
             faults.append(match[0].strip())
         else:
             order.append(next((i for i in at if not order or i >= order[-1]), at[0]))
-    if order != sorted(order):
-        faults.append("numbers in another order")
-    return [f if " " in f else f"{f} is not in the quote" for f in faults]
+    told = [f"{f} is not in the quote" for f in faults]
+    return told if order == sorted(order) else [*told, "numbers in another order"]
 
 
 def _value(match: re.Match[str]) -> Fraction:
-    if match["word"]:
-        return Fraction(_WORDS.index(match["word"].lower()))
-    return Fraction(match["digits"].replace(",", "")) * _SCALES[(match["scale"] or "").strip().lower()]
+    if match["words"]:
+        return Fraction(_in_words(match["words"]))
+    scale = _SHORT.get((match["tail"] or "").lower(), 1) * _SCALES.get(
+        (match["scale"] or "").strip().lower(), 1
+    )
+    return Fraction(match["digits"].replace(",", "")) * scale
+
+
+def _in_words(said: str) -> int:
+    """The value of a number in words: sixty-three, two hundred and five thousand."""
+    total = part = 0
+    for word in re.findall("[a-z]+", said.lower()):
+        if word in _SCALES and word != "hundred":
+            total, part = total + max(1, part) * _SCALES[word], 0
+        elif word == "hundred":
+            part = max(1, part) * 100
+        elif word != "and":
+            part += _TENS.get(word) or _SMALL.index(word)
+    return total + part
 
 
 def _unit_fits(said: str, match: re.Match[str], unit: str) -> bool:
     share = unit in ("%", "个百分点")
     around = said[max(0, match.start() - 6) : match.start()] + said[match.end() : match.end() + 9]
     money = bool(_MONEY.search(around))
-    return bool(match["percent"]) == share and money == (unit == "元")
+    return bool(match["percent"] or match["share"]) == share and money == (unit == "元")
 
 
 def _stance(

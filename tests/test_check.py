@@ -142,6 +142,7 @@ def test_right_sentence_passes(text, sources):
         ("建成服务站63家,EVIL。[1]", "evil is not in the source"),
         ("老人可以免费乘坐公交车和地铁。[3]", "it is not what the source says"),
         ("满意度达到一半。[1]", "一半 is not in the source"),
+        ("全县已建成服务站63家,翻了一番。[1]", "翻了一番 is not in the source"),
     ],
 )
 def test_wrong_sentence_is_named(text, fault, sources):
@@ -175,6 +176,14 @@ ENGLISH = [
     ("Satisfaction is 95.6 percent (“满意度95.6%”) [1].", []),
     ("Satisfaction is 95.6 yuan (“满意度95.6%”) [1].", ["95.6 is not in the quote"]),
     ("It served 12,000 visits (“服务1.2万人次”) [1].", []),
+    ("It had built sixty-three stations (“全县已建成服务站63家”) [1].", []),
+    ("It had built sixty-four stations (“全县已建成服务站63家”) [1].", ["sixty-four is not in the quote"]),
+    ("It had built 63k stations (“全县已建成服务站63家”) [1].", ["63k is not in the quote"]),
+    ("It served twelve thousand visits (“服务1.2万人次”) [1].", []),
+    ("It served 1.2 million visits (“服务1.2万人次”) [1].", ["1.2 million is not in the quote"]),
+    ("The 63 stations doubled (“全县已建成服务站63家”) [1].", ["doubled is not in the quote"]),
+    ("Half of the 63 stations stand (“全县已建成服务站63家”) [1].", ["Half is not in the quote"]),
+    ("It had built dozens of stations (“全县已建成服务站63家”) [1].", ["dozens is not in the quote"]),
 ]
 
 
