@@ -88,13 +88,18 @@ class Changes:
                 self.failed.append(done.stderr.strip().splitlines()[-1])
 
 
-async def ask(port: int, clients: int, requests: int) -> list[tuple[str, int, float, dict[str, Any]]]:
+async def ask(
+    port: int, clients: int, requests: int, at_most: float
+) -> list[tuple[str, int, float, dict[str, Any]]]:
     """Keep this many connections asking; return question, status, seconds and answer of each request."""
     found: list[tuple[str, int, float, dict[str, Any]]] = []
+    until = time.perf_counter() + at_most
 
     async def client(first: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for n in range(first, first + requests):
+            if time.perf_counter() > until:
+                break
             question = QUESTIONS[n % len(QUESTIONS)]
             body = json.dumps({"question": question}).encode()
             started = time.perf_counter()
@@ -151,6 +156,9 @@ def main() -> int:
     )
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--requests", type=int, default=1000, help="of each client")
+    parser.add_argument(
+        "--at-most", type=float, default=3600, help="seconds; then it ends with what was asked so far"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
@@ -175,7 +183,7 @@ def main() -> int:
             for thread in others:
                 thread.start()
             started = time.perf_counter()
-            found = asyncio.run(ask(port, options.clients, options.requests))
+            found = asyncio.run(ask(port, options.clients, options.requests, options.at_most))
             seconds = time.perf_counter() - started
             changes.stop.set()
             for thread in others:

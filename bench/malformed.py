@@ -41,9 +41,11 @@ Case = tuple[str, str, bytes]  # what it is, its name, its bytes
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
-    """Some bytes changed, lost, doubled or cut off."""
+    """Some bytes changed, lost, doubled or cut off; of a text now and then whole lines."""
+    if chance.random() < 0.5 and data.count(b"\n") > 10:
+        return _lines_mutated(data, chance)
     found = bytearray(data)
-    for _ in range(chance.randint(1, 12)):
+    for _ in range(chance.choice((1, 1, 1, 2, 3, 12))):
         if len(found) < 8:
             break
         at = chance.randrange(len(found))
@@ -61,6 +63,29 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
         elif chance.random() < 0.2:
             del found[at:]
     return bytes(found)
+
+
+def _lines_mutated(data: bytes, chance: random.Random) -> bytes:
+    """Lines lost, doubled, exchanged, joined, or with marks of numbering that do not belong there."""
+    lines = data.split(b"\n")
+    for _ in range(chance.randint(1, 12)):
+        at, other = chance.randrange(len(lines)), chance.randrange(len(lines))
+        kind = chance.randrange(5)
+        if kind == 0:
+            del lines[at]
+        elif kind == 1:
+            lines.insert(at, lines[other])
+        elif kind == 2:
+            lines[at], lines[other] = lines[other], lines[at]
+        elif kind == 3:
+            lines[at : at + 2] = [b"".join(lines[at : at + 2])]
+        else:
+            lines[at] = (
+                chance.choice(("九、", "（三）", "1.", "①", "第二，", "附件：", "一是")).encode() + lines[at]
+            )
+        if len(lines) < 3:
+            break
+    return b"\n".join(lines)
 
 
 def inside(data: bytes, chance: random.Random) -> bytes:

@@ -45,8 +45,10 @@ _NOW = re.compile("现在|目前|如今|现[为有]|已|[到至]了?$|只[要需
 _VAGUE = re.compile("翻[了上]?[一两三几]?番|成倍|倍增|大?多数|绝大部分|近半|过半")
 _BOUNDS = {">": (">",), "<": ("<", "≤"), "≤": ("<", "≤", "")}  # what a bound may rest on
 # Chosen on the sets in bench/verify that tune the checks: the least share of words in common; how much more another source
-# may have; how much more the words of another amount may speak, in the same sentence, in another, of another unit.
+# may have; how much more the words of another amount may speak, in the same sentence, in another, of another unit; how little
+# of what is said may stand in the sentence of an amount alone, and how much in another's.
 _SUPPORT, _OTHER, _RIVAL, _HELD, _NAMED, _REMOTE, _APART, _LITTLE = 0.3, 0.25, 1.0, 2.5, 3.0, 3.5, 3.0, 2.0
+_OWN, _TAKEN = 1.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,8 @@ class _Check:
         mine = around(self.said)
         held = {(p.source, p.span) for p in bound}
         for said, own, place in zip(self.said.amounts, mine, bound, strict=True):
-            if any(self._outweighs(own, place, r, held) for r in self._places() if r not in bound):
+            rivals = [r for r in self._places() if r not in bound]
+            if any(self._outweighs(own, place, r, held) or self._taken_over(said, place, r) for r in rivals):
                 self.faults.append(f"{self.said.text[said.start : said.end]} belongs elsewhere")
         for j, place in enumerate(bound):
             for k in range(j + 1, len(bound)):
@@ -232,6 +235,28 @@ class _Check:
         margin = _RIVAL if span == (place.source, place.span) else _HELD if span in held else _REMOTE
         mine, their = self._pull(own, place, rival)
         return their > mine + margin
+
+    def _taken_over(self, said: Amount, place: _Place, rival: _Place) -> bool:
+        """Whether all that is said around an amount stands in another sentence, which has one of its unit; nothing in its own."""
+        here, there = self._amount(place), self._amount(rival)
+        same = (rival.source, rival.span) == (place.source, place.span)
+        if same or here.unit != there.unit or here.value == there.value:
+            return False
+        mine, their = (self.sources[p.source].words[p.span] for p in (place, rival))
+        for words in self._said_around(said):
+            if mass((words & mine) - their) <= _OWN and mass((words & their) - mine) >= _TAKEN:
+                return True
+        return False
+
+    def _said_around(self, said: Amount) -> Iterator[set[str]]:
+        """The words of the clause of an amount, and of the whole claim; without those of amounts and times."""
+        text = self.said.text
+        for x in (*self.said.amounts, *self.said.times):
+            text = text[: x.start] + "\0" * (x.end - x.start) + text[x.end :]
+        start = max(text.rfind(c, 0, said.start) for c in ",;:。") + 1
+        end = min((at for c in ",;:。" if (at := text.find(c, said.end)) >= 0), default=len(text))
+        yield tokens(text[start:end])
+        yield tokens(text)
 
     def _is_said_twice(self, j: int, k: int) -> bool:
         """Whether two amounts in the same characters rest on one; 这63家 and the like speak of it again."""

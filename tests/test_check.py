@@ -122,6 +122,7 @@ def test_right_sentence_passes(text, sources):
         ("服务1.2人次。[1]", "1.2人次 is not in the source"),
         ("建成服务站21家、助餐点63家。[1]", "two amounts are exchanged"),
         ("建成助餐点63家。[1]", "63家 belongs elsewhere"),
+        ("计划明年新建服务站63家。[1]", "63家 belongs elsewhere"),
         ("截至5月底建成63家。[1]", "5月底 is not in the source"),
         ("截至2024年6月底建成63家。[1]", "2024年6月底 is not in the source"),
         ("没有建成63家服务站。[1]", "negation"),
