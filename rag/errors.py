@@ -36,15 +36,15 @@ class IndexMissing(IndexStateError):  # noqa: N818 (states, named as people say 
     """There is no index yet."""
 
 
-class IndexDamaged(IndexStateError):  # noqa: N818
+class IndexDamaged(IndexStateError):  # noqa: N818 (as above)
     """A file of the index is missing, cut short or altered."""
 
 
-class IndexMismatch(IndexStateError):  # noqa: N818
+class IndexMismatch(IndexStateError):  # noqa: N818 (as above)
     """The index was built by another version, parser or embedding model."""
 
 
-class IndexBusy(IndexStateError):  # noqa: N818
+class IndexBusy(IndexStateError):  # noqa: N818 (as above)
     """Another process is writing the index."""
 
 
