@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None, embedder: Embedder | None = Non
     )
     problems.add_handlers(app)
     add_routes(app, service)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  (FastAPI's own way to change the document)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI's own way to change it
     app.add_middleware(Guard, settings=settings)
     if settings.cors_origins:
         app.add_middleware(

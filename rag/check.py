@@ -251,8 +251,9 @@ class _Check:
     def _said_around(self, said: Amount) -> Iterator[set[str]]:
         """The words of the clause of an amount, and of the whole claim; without those of amounts and times."""
         text = self.said.text
-        for x in (*self.said.amounts, *self.said.times):
-            text = text[: x.start] + "\0" * (x.end - x.start) + text[x.end :]
+        taken = [(a.start, a.end) for a in self.said.amounts] + [(t.start, t.end) for t in self.said.times]
+        for first, last in taken:
+            text = text[:first] + "\0" * (last - first) + text[last:]
         start = max(text.rfind(c, 0, said.start) for c in ",;:。") + 1
         end = min((at for c in ",;:。" if (at := text.find(c, said.end)) >= 0), default=len(text))
         yield tokens(text[start:end])
