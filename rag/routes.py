@@ -129,8 +129,13 @@ def _add_state(app: FastAPI, service: Service) -> None:
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", response_model=schemas.StatusModel, summary="The index is open")
+    @app.get(
+        "/readyz",
+        response_model=schemas.StatusModel,
+        summary="The index is open, and the store of the letters answers",
+    )
     def readyz() -> dict[str, Any]:
+        service.live.reach()
         return {"status": "ok", "generation": service.live.engine().index.generation}
 
     @app.get(
