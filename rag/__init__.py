@@ -7,6 +7,7 @@ The flow, one way; a module imports only what stands before it::
     embed     text → vectors
     catalogue letters, their versions and vectors, in SQLite
     index     catalogue → vectors and words, in atomic generations (with derive, segment, vectors, postings, words, order, heads, store)
+    seam      what every store offers; stores: the folder, PostgreSQL (pg_…), Milvus (milvus_…), by remote and bm25
     library   letters come, change and go (with intake, prepare, salvage, keeper)
     rank      question → hits
     reading   hits → what the reader says of each window, and the order that follows

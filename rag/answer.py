@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rag.confidence import Pick, estimate
-from rag.index import Index
 from rag.letter import Letter, Measure, Span
 from rag.nearness import Nearness
 from rag.quantities import FAMILY, Quantity, dates, quantities
 from rag.question import Kind, Question
 from rag.reading import Read, Reads
 from rag.scope import folded_letter, time_conflict
+from rag.seam import Searchable
 from rag.times import status
 
 AMOUNTS = (Kind.NUMBER, Kind.MONEY, Kind.SHARE)
@@ -45,7 +45,7 @@ class _Candidate:
     score: float
 
 
-def choose(index: Index, question: Question, reads: Sequence[Read], reader: Reads) -> Choice:
+def choose(index: Searchable, question: Question, reads: Sequence[Read], reader: Reads) -> Choice:
     """Choose the answer from what was read; no picks when nothing was. The sentence chosen is read once more, alone."""
     nearness = Nearness(index, question.asked)
     ranked = sorted((c for r in reads for c in _candidates(question, r, nearness)), key=lambda c: -c.score)

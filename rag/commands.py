@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rag.errors import DataError, RagError
 
 if TYPE_CHECKING:
-    from rag.keeper import Keeper, Report
+    from rag.keeper import Keeping, Report
     from rag.settings import Settings
 
 
@@ -136,17 +136,18 @@ def do_remove(options: argparse.Namespace, settings: Settings) -> int:
 
 
 @contextlib.contextmanager
-def _keeper(settings: Settings) -> Iterator[Keeper]:
+def _keeper(settings: Settings) -> Iterator[Keeping]:
     """Whoever changes the collection, with a bar; a stop is told with what it leaves."""
     from rag.embed import open_embedder
-    from rag.keeper import Keeper
     from rag.progress import Bar
+    from rag.stores import store_of
 
     bar = Bar()
-    waiting = lambda holder: say(f"waiting for {holder}, which is writing {settings.index_dir}")  # noqa: E731
+    store = store_of(settings)
+    waiting = lambda holder: say(f"waiting for {holder}, which is writing {store.place}")  # noqa: E731
     model = open_embedder(settings.embedding_model)
     try:
-        yield Keeper(settings.index_dir, model, waiting=waiting, progress=bar)
+        yield store.keeper(model, waiting=waiting, progress=bar)
     except KeyboardInterrupt:
         bar.end()
         say("stopped; the index answers as before, and the next run goes on from here")
@@ -157,10 +158,13 @@ def _keeper(settings: Settings) -> Iterator[Keeper]:
 
 def _told(report: Report, settings: Settings, *, as_json: bool) -> int:
     """Say what was done to the collection; return the exit code."""
+    from rag.stores import store_of
+
     if as_json:
         dump(report.as_dict())
     else:
-        say(f"{report.letters} letters, {report.measures} measures in {settings.index_dir}{report.counts()}")
+        place = store_of(settings).place
+        say(f"{report.letters} letters, {report.measures} measures in {place}{report.counts()}")
         for arrival in report.notable():
             say(f"{arrival.source}: {arrival.what}, as {arrival.letter_id}")
     for failed in report.failed:
@@ -193,15 +197,18 @@ def _versions(options: argparse.Namespace, settings: Settings) -> int:
     from datetime import UTC, datetime
 
     from rag.library import versions
+    from rag.stores import store_of
     from rag.summary import letter_detail
 
+    with store_of(settings).records() as catalogue:
+        known = versions(catalogue, options.id)
     found = [
         {
             "current": v.current,
             "added": datetime.fromtimestamp(v.added, UTC).isoformat(timespec="seconds"),
             **letter_detail(letter),
         }
-        for v, letter in versions(settings.index_dir, options.id)
+        for v, letter in known
     ]
     if options.json:
         dump(found)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from rag.embed import StaticEmbedder
-from rag.index import Index, measure_text
+from rag.index import measure_text
 from rag.letter import Letter, Measure, Span
 from rag.lists import distinct
 from rag.question import Question
 from rag.scope import folded_letter, header, mentions, time_conflict
+from rag.seam import Searchable
 from rag.text import fold, terms
 
 # Who holds an office is said with the office, or not at all.
@@ -38,7 +39,7 @@ class Pick:
     alone: float = 0.0
 
 
-def estimate(index: Index, question: Question, pick: Pick) -> float:
+def estimate(index: Searchable, question: Question, pick: Pick) -> float:
     """Return the probability in [0, 1] that the pick answers the question."""
     z = sum(WEIGHTS[name] * value for name, value in features(index, question, pick).items())
     return 1 / (1 + math.exp(-z))
@@ -62,7 +63,7 @@ WEIGHTS = {
 }
 
 
-def features(index: Index, question: Question, pick: Pick) -> dict[str, float]:
+def features(index: Searchable, question: Question, pick: Pick) -> dict[str, float]:
     """Return what the estimate weighs, by name; each in about [0, 1] but ``absent``, a count."""
     text = folded_letter(pick.letter.id, pick.letter.text)
     sentence = pick.sentence.of(text)
@@ -87,7 +88,7 @@ def features(index: Index, question: Question, pick: Pick) -> dict[str, float]:
     }
 
 
-def _share(index: Index, words: list[str], text: str) -> float:
+def _share(index: Searchable, words: list[str], text: str) -> float:
     """The share of the words, by weight, that stand in a text."""
     found = zip(words, index.frequencies(words), strict=True)
     weights = {w: math.log(1 + len(index.measures) / (f + 0.5)) for w, f in found}
@@ -95,7 +96,7 @@ def _share(index: Index, words: list[str], text: str) -> float:
     return sum(v for w, v in weights.items() if w in text) / total if total else 0.0
 
 
-def _late(index: Index, asked: str, pick: Pick, context: str) -> tuple[float, float]:
+def _late(index: Searchable, asked: str, pick: Pick, context: str) -> tuple[float, float]:
     """How well the measure, its section and its header explain the pieces of the question.
 
     Returns:

@@ -21,6 +21,7 @@ from rag.embed import Embedded, Embedder, Pieces, StaticEmbedder
 from rag.errors import IndexDamaged, IndexMismatch, IndexMissing
 from rag.letter import PARSER_VERSION, Letter
 from rag.order import ORDER, write_order
+from rag.records import Records
 from rag.segment import Entry, measure_text, sentence_texts, write_segment
 from rag.store import (
     REBUILD,
@@ -245,7 +246,7 @@ def _entry(catalogue: Catalogue, v: int, embedder: Embedder) -> Entry:
     return catalogue.entry(v, vectors_of(catalogue, v, embedder))
 
 
-def vectors_of(catalogue: Catalogue, v: int, embedder: Embedder) -> Embedded:
+def vectors_of(catalogue: Records, v: int, embedder: Embedder) -> Embedded:
     """Return the vectors of a version, made and kept when they are not there."""
     content = catalogue.vectors_of(v)
     found = catalogue.vectors(content, embedder.fingerprint, embedder.dimension)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from rag.answer import AMOUNTS, Choice
 from rag.confidence import Pick
-from rag.index import Index
 from rag.letter import Letter, Measure, Span
 from rag.quantities import Quantity, dates, quantities
 from rag.question import Question
 from rag.scope import place_of
+from rag.seam import Searchable
 from rag.text import fold
 
 _NEAR, _COSINE, _ALIKE = (
@@ -29,7 +29,7 @@ class Dated(Choice):
     """A choice of amounts that differ from letter to letter: each pick is followed by one of the date of its letter, newest first."""
 
 
-def by_date(index: Index, question: Question, choice: Choice, letters: Sequence[str]) -> Choice:
+def by_date(index: Searchable, question: Question, choice: Choice, letters: Sequence[str]) -> Choice:
     """Return the choice with what letters of other dates say of the same thing; as it is when they say the same or nothing.
 
     Args:
@@ -71,7 +71,7 @@ def spoken(choice: Choice, quotes: Sequence[str], language: str) -> str:
     )
 
 
-def _others(index: Index, first: Pick, letters: Sequence[str]) -> Iterator[Pick]:
+def _others(index: Searchable, first: Pick, letters: Sequence[str]) -> Iterator[Pick]:
     """What other letters say in a sentence like that of the pick, with another amount of the same unit; the nearest first."""
     text = first.sentence.of(first.letter.text)
     asked = _amount(first)

@@ -9,13 +9,12 @@ import rag
 from rag.embed import open_embedder
 from rag.engine import load_refusals
 from rag.errors import RagError
-from rag.index import Index
 from rag.llm import open_model
 from rag.prompts import load_prompts
 from rag.read import letter_files
 from rag.reader import open_reader
 from rag.settings import Settings
-from rag.store import check_current
+from rag.stores import store_of
 
 
 def examine(settings: Settings) -> dict[str, Any]:
@@ -27,12 +26,13 @@ def examine(settings: Settings) -> dict[str, Any]:
         facts["model"] = f"{model.name}, {model.dimension} dimensions, {model.fingerprint[:12]}"
         facts["reader"] = f"{open_reader(model).weights:,} weights"
         facts["letters"] = f"{len(letter_files([settings.seeds_dir]))} files in {settings.seeds_dir}"
-        index = Index.open(settings.index_dir, model)
+        store = store_of(settings)
+        index = store.open(model)
         facts["index"] = (
-            f"{index.generation} in {settings.index_dir}: {len(index.letters)} letters, {len(index.measures)} measures"
+            f"{index.generation} in {store.place}: {len(index.letters)} letters, {len(index.measures)} measures"
         )
         facts["structure"] = index.structure()
-        check_current(settings.index_dir)
+        store.check()
     except RagError as error:
         problems.append(str(error))
     try:

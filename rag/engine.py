@@ -17,7 +17,7 @@ from rag.confidence import Pick
 from rag.differing import by_date, spoken
 from rag.embed import Embedder, open_embedder
 from rag.errors import PromptError
-from rag.index import Index, measure_text
+from rag.index import measure_text
 from rag.letter import Letter, Measure, Span
 from rag.lists import LetterIds
 from rag.quantities import in_digits
@@ -26,7 +26,9 @@ from rag.rank import Hit, expand, load_lexicon, search
 from rag.reader import open_reader
 from rag.reading import Read, Reads, rerank
 from rag.scope import in_scope, is_scoped, place_of, short
+from rag.seam import Searchable
 from rag.settings import Settings
+from rag.stores import store_of
 from rag.text import fold
 from rag.times import resolve, status
 from rag.verify import verify_quote, verify_text
@@ -123,7 +125,7 @@ class Answer:
 class Engine:
     """Answers questions over one opened index."""
 
-    def __init__(self, index: Index, settings: Settings) -> None:
+    def __init__(self, index: Searchable, settings: Settings) -> None:
         self.index = index
         self.settings = settings
         self.refusals = load_refusals(settings.prompts_dir)
@@ -139,7 +141,7 @@ class Engine:
         """
         settings = settings or Settings()
         model = embedder or open_embedder(settings.embedding_model)
-        return cls(Index.open(settings.index_dir, model), settings)
+        return cls(store_of(settings).open(model), settings)
 
     def renewed(self) -> Engine:
         """Open the generation that is in use now; what both hold is taken over, and this engine answers on.
@@ -147,7 +149,8 @@ class Engine:
         Raises:
             IndexStateError: missing, damaged or built otherwise.
         """
-        engine = Engine(Index.open(self.settings.index_dir, self.index.embedder, self.index), self.settings)
+        index = store_of(self.settings).open(self.index.embedder, self.index)
+        engine = Engine(index, self.settings)
         engine.reads = self.reads
         return engine
 

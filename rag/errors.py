@@ -3,7 +3,7 @@
 * RagError
     * LetterError      a file that is no letter we can read or parse whole
     * IndexStateError  an index that cannot be opened whole: ``IndexMissing``, ``IndexDamaged``, ``IndexMismatch``;
-      or not written now: ``IndexBusy``
+      or not written now: ``IndexBusy``; or kept by a service that cannot be reached now: ``StoreUnavailable``
     * QuestionError    a question that cannot be asked
     * ModelError       an embedding model that cannot be opened
     * DataError        training or evaluation data not as expected
@@ -46,6 +46,10 @@ class IndexMismatch(IndexStateError):  # noqa: N818 (as above)
 
 class IndexBusy(IndexStateError):  # noqa: N818 (as above)
     """Another process is writing the index."""
+
+
+class StoreUnavailable(IndexStateError):  # noqa: N818
+    """The service that keeps the letters cannot be reached, or does not hold this generation (any more)."""
 
 
 class QuestionError(RagError):

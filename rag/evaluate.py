@@ -21,6 +21,7 @@ from rag.rank import Hit, search
 from rag.reader import open_reader
 from rag.reading import Reads, rerank
 from rag.scores import Judged, same, summary
+from rag.seam import Searchable
 from rag.sources import rows
 from rag.text import fold
 from rag.verify import unproved
@@ -81,7 +82,7 @@ def evaluate_beir(folder: Path, embedder: Embedder) -> dict[str, float]:
     return retrieval_scores(ranked, relevant)
 
 
-def _ranked(index: Index, reads: Reads, query: str) -> list[Hit]:
+def _ranked(index: Searchable, reads: Reads, query: str) -> list[Hit]:
     hits = search(index, query, k=10)
     return rerank(hits, reads.read(fold(query), hits))[0]
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rag.catalogue import Catalogue, Version
+from rag.catalogue import Version
 from rag.letter import Letter
+from rag.records import Records
 from rag.segment import measure_text, sentence_texts
 from rag.text import fold
 
@@ -56,7 +57,7 @@ def embedded_of(letter: Letter) -> str:
 
 
 def take_in(
-    catalogue: Catalogue, letter: Letter, *, origin: str, pinned: bool, welcome: bool = False
+    catalogue: Records, letter: Letter, *, origin: str, pinned: bool, welcome: bool = False
 ) -> Arrival:
     """Enter a letter into the catalogue, in a transaction.
 
@@ -92,13 +93,13 @@ def take_in(
     return Arrival(letter.id, UPDATED, letter.source)
 
 
-def _at(catalogue: Catalogue, origin: str) -> Version | None:
+def _at(catalogue: Records, origin: str) -> Version | None:
     """The version that answers now and came from this very file."""
     return next(iter(catalogue.find(origin=origin, current=1)), None) if origin else None
 
 
 def _again(
-    catalogue: Catalogue,
+    catalogue: Records,
     letter: Letter,
     same: list[Version],
     here: Version | None,
@@ -128,12 +129,12 @@ def _again(
     return Arrival(letter.id, UPDATED, letter.source)
 
 
-def _was_half(catalogue: Catalogue, old: Version, letter: Letter) -> bool:
+def _was_half(catalogue: Records, old: Version, letter: Letter) -> bool:
     """Say whether the version before was a file that was still being written."""
     return letter.text.startswith(catalogue.letter(old.v).text.rstrip())
 
 
-def _version_of(catalogue: Catalogue, letter: Letter) -> Version | None:
+def _version_of(catalogue: Records, letter: Letter) -> Version | None:
     """The version that answers now of the letter this is another version of: one reference number or subject, and like words."""
     if letter.number:
         found = catalogue.find(number=letter.number, current=1)
@@ -163,7 +164,7 @@ def _said(texts: Iterable[str]) -> set[str]:
     return {"".join(fold(t).split()) for t in texts}
 
 
-def _free_id(catalogue: Catalogue, letter: Letter) -> str:
+def _free_id(catalogue: Records, letter: Letter) -> str:
     if not catalogue.find(letter=letter.id):
         return letter.id
     name = f"{letter.id}-{letter.sha256[:6]}"

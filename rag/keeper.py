@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Protocol
 
 from rag.catalogue import Catalogue
-from rag.derive import Progress, built, derive, quiet
+from rag.derive import Progress, built, derive, quiet, tidy
 from rag.embed import Embedder
 from rag.errors import IndexMismatch
 from rag.intake import ADDED, KNOWN, LEFT_OUT, OLDER, UPDATED, Arrival
-from rag.store import check_built, writer_lock
+from rag.records import Records
+from rag.salvage import salvage
+from rag.store import check_built, verify_current, writer_lock
 
 
 @dataclass(slots=True)
@@ -56,6 +58,41 @@ class Report:
         return asdict(self)
 
 
+class Keeping(Protocol):
+    """Whoever changes a collection, wherever it is kept."""
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model."""
+
+    @property
+    def progress(self) -> Progress:
+        """Told what is done, how many are, of how many."""
+
+    def writing(self) -> AbstractContextManager[Records]:
+        """Hold the lock and the catalogue.
+
+        Raises:
+            IndexBusy: another process is writing.
+        """
+
+    def following(self, *, rebuild: bool, verify: bool) -> AbstractContextManager[Records]:
+        """Hold the lock and the catalogue, after the damage was mended (``rebuild``) or looked for (``verify``)."""
+
+    def check_state(self, catalogue: Any) -> None:
+        """Check that the index there is of this model and parser: to index everything anew is for ``rag index`` to do.
+
+        Raises:
+            IndexMismatch: naming what differs and the command that repairs it.
+        """
+
+    def publish(self, catalogue: Any, report: Report, *, anew: bool = False) -> Report:
+        """Make what the catalogue says the generation in use, and note it in the report."""
+
+    def tidy(self) -> None:
+        """Join small parts when there are many; answers are the same before and after. Nothing is done while another writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keeper:
     """Whoever changes a collection: where it is, with which model, and how it waits and reports.
@@ -83,12 +120,28 @@ class Keeper:
         ):
             yield catalogue
 
-    def check_state(self) -> None:
+    @contextmanager
+    def following(self, *, rebuild: bool, verify: bool) -> Iterator[Catalogue]:
+        """Hold the lock and the catalogue, after the damage was mended or looked for.
+
+        Raises:
+            IndexDamaged: ``verify``, and a file of the index is missing or altered.
+        """
+        with writer_lock(self.folder, wait_s=self.wait_s, waiting=self.waiting):
+            if rebuild:
+                salvage(self.folder)
+            elif verify and built(self.folder):
+                verify_current(self.folder)
+            with Catalogue(self.folder) as catalogue:
+                yield catalogue
+
+    def check_state(self, catalogue: Catalogue) -> None:
         """Check that the index there is of this model and parser: to index everything anew is for ``rag index`` to do.
 
         Raises:
             IndexMismatch: naming what differs and the command that repairs it.
         """
+        del catalogue
         if now := built(self.folder):
             check_built(now[1], self.embedder)
 
@@ -99,6 +152,12 @@ class Keeper:
         assert now is not None
         report.letters, report.measures = now[1]["letters"], now[1]["measures"]
         return report
+
+    def tidy(self) -> None:
+        """Join small segments when there are many; answers are the same before and after. Nothing is done while another writes."""
+        with replace(self, wait_s=0.0).writing() as catalogue:
+            while tidy(self.folder, catalogue, self.embedder, self.progress):
+                pass
 
 
 def fits(manifest: dict[str, Any], embedder: Embedder) -> bool:

@@ -10,26 +10,23 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from pathlib import Path
 
 from rag.bulk import no_letters
-from rag.catalogue import Catalogue, Version
-from rag.derive import built, tidy
+from rag.catalogue import Version
 from rag.errors import LetterError
 from rag.intake import LEFT_OUT, Arrival, content_of, embedded_of, take_in
-from rag.keeper import Keeper, Report
+from rag.keeper import Keeping, Report
 from rag.letter import PARSER_VERSION, Letter
 from rag.parse import parse
 from rag.prepare import Files, Item, Prepared, prepare_all
 from rag.read import STDIN, Source, is_letter, letter_files
-from rag.salvage import salvage
-from rag.store import CATALOGUE, verify_current, writer_lock
+from rag.records import Records
 
 _BATCH = 50  # files that are entered in one transaction
 
 
-def add(keeper: Keeper, sources: Iterable[Source | Path], *, seeds: Path | None = None) -> Report:
+def add(keeper: Keeping, sources: Iterable[Source | Path], *, seeds: Path | None = None) -> Report:
     """Add letters to the collection; each is answerable when this returns.
 
     Args:
@@ -49,13 +46,13 @@ def add(keeper: Keeper, sources: Iterable[Source | Path], *, seeds: Path | None 
     if not items:
         raise no_letters([s for s in given if isinstance(s, Path)])
     with keeper.writing() as catalogue:
-        keeper.check_state()
+        keeper.check_state(catalogue)
         report = Report()
         _enter(keeper, catalogue, report, items, welcome=True)
         return keeper.publish(catalogue, report)
 
 
-def remove(keeper: Keeper, letter_ids: Sequence[str]) -> Report:
+def remove(keeper: Keeping, letter_ids: Sequence[str]) -> Report:
     """Remove letters in all their versions; their files are left alone, and are not read in again until they change.
 
     Raises:
@@ -65,7 +62,7 @@ def remove(keeper: Keeper, letter_ids: Sequence[str]) -> Report:
     """
     wanted = list(dict.fromkeys(letter_ids))
     with keeper.writing() as catalogue:
-        keeper.check_state()
+        keeper.check_state(catalogue)
         with catalogue.transaction():
             for letter_id in wanted:
                 versions = catalogue.find(letter=letter_id)
@@ -80,7 +77,7 @@ def remove(keeper: Keeper, letter_ids: Sequence[str]) -> Report:
 
 
 def follow(
-    keeper: Keeper, paths: Sequence[Path], *, verify: bool = True, empty: bool = False, rebuild: bool = False
+    keeper: Keeping, paths: Sequence[Path], *, verify: bool = True, empty: bool = False, rebuild: bool = False
 ) -> Report:
     """Make the collection hold the letters at the paths, and those that were added by hand.
 
@@ -96,23 +93,18 @@ def follow(
         IndexBusy: another process is writing.
         IndexStateError: the index is damaged, and ``rebuild`` is false.
     """
-    with writer_lock(keeper.folder, wait_s=keeper.wait_s, waiting=keeper.waiting):
+    with keeper.following(rebuild=rebuild, verify=verify) as catalogue:
+        pinned = any(v.pinned for v in catalogue.find(current=1))
+        files = _files(paths, empty=empty or pinned)
+        gone = catalogue.files().keys() - {_origin(f) for f in files}
+        anew = rebuild or catalogue.about("parser") not in ("", str(PARSER_VERSION))
         if rebuild:
-            salvage(keeper.folder)
-        elif verify and built(keeper.folder):
-            verify_current(keeper.folder)
-        with Catalogue(keeper.folder) as catalogue:
-            pinned = any(v.pinned for v in catalogue.find(current=1))
-            files = _files(paths, empty=empty or pinned)
-            gone = catalogue.files().keys() - {_origin(f) for f in files}
-            anew = rebuild or catalogue.about("parser") not in ("", str(PARSER_VERSION))
-            if rebuild:
-                catalogue.forget_vectors()
-            report = _sync(keeper, catalogue, files, gone, whole=True, anew=anew)
-            return keeper.publish(catalogue, report, anew=rebuild)
+            catalogue.forget_vectors()
+        report = _sync(keeper, catalogue, files, gone, whole=True, anew=anew)
+        return keeper.publish(catalogue, report, anew=rebuild)
 
 
-def follow_changes(keeper: Keeper, seeds: Path, changed: Iterable[Path]) -> Report:
+def follow_changes(keeper: Keeping, seeds: Path, changed: Iterable[Path]) -> Report:
     """Do what :func:`follow` does, of paths in the folder that is followed which have come, changed or gone.
 
     Raises:
@@ -120,7 +112,7 @@ def follow_changes(keeper: Keeper, seeds: Path, changed: Iterable[Path]) -> Repo
         IndexStateError: the index is damaged or built otherwise.
     """
     with keeper.writing() as catalogue:
-        keeper.check_state()
+        keeper.check_state(catalogue)
         paths = [p.resolve() for p in changed]
         here = set(letter_files([seeds])) if any(p.is_dir() for p in paths) else set()
         here |= {p for p in paths if p.is_file() and is_letter(p)}
@@ -131,8 +123,8 @@ def follow_changes(keeper: Keeper, seeds: Path, changed: Iterable[Path]) -> Repo
 
 
 def _sync(
-    keeper: Keeper,
-    catalogue: Catalogue,
+    keeper: Keeping,
+    catalogue: Records,
     files: Sequence[Path],
     gone: AbstractSet[str],
     *,
@@ -162,32 +154,31 @@ def _sync(
     return report
 
 
-def versions(folder: Path, letter_id: str) -> list[tuple[Version, Letter]]:
+def versions(catalogue: Records | None, letter_id: str) -> list[tuple[Version, Letter]]:
     """Return the versions of a letter, the one that answers first, then the latest first; nothing is changed.
+
+    Args:
+        catalogue: the open catalogue, or None where there is none yet.
+        letter_id: the letter.
 
     Raises:
         LetterError: there is no letter of that id.
         IndexDamaged: the catalogue is damaged.
     """
-    if (folder / CATALOGUE).exists():
-        with Catalogue(folder) as catalogue:
-            found = sorted(catalogue.find(letter=letter_id), key=lambda v: not v.current)
-            if found:
-                return [(v, catalogue.letter(v.v)) for v in found]
-    raise LetterError(f"there is no letter {letter_id!r}", "the id of one", "run: rag letters")
+    found = sorted(catalogue.find(letter=letter_id), key=lambda v: not v.current) if catalogue else []
+    if catalogue is None or not found:
+        raise LetterError(f"there is no letter {letter_id!r}", "the id of one", "run: rag letters")
+    return [(v, catalogue.letter(v.v)) for v in found]
 
 
-def tidy_up(keeper: Keeper) -> None:
-    """Join small segments when there are many; answers are the same before and after. Nothing is done while another writes."""
-    quick = replace(keeper, wait_s=0.0)
-    with quick.writing() as catalogue:
-        while tidy(keeper.folder, catalogue, keeper.embedder, keeper.progress):
-            pass
+def tidy_up(keeper: Keeping) -> None:
+    """Join small parts when there are many; answers are the same before and after. Nothing is done while another writes."""
+    keeper.tidy()
 
 
 def _enter(
-    keeper: Keeper,
-    catalogue: Catalogue,
+    keeper: Keeping,
+    catalogue: Records,
     report: Report,
     items: Sequence[Item],
     *,
@@ -219,7 +210,7 @@ def _enter(
 
 
 def _take_all(
-    catalogue: Catalogue, item: Item, found: Prepared, model: str, *, welcome: bool
+    catalogue: Records, item: Item, found: Prepared, model: str, *, welcome: bool
 ) -> tuple[list[str], list[Arrival]]:
     arrivals: list[Arrival] = []
     for letter, vectors in found.letters:
@@ -232,7 +223,7 @@ def _take_all(
     return ids, arrivals
 
 
-def _parse_again(catalogue: Catalogue, report: Report) -> None:
+def _parse_again(catalogue: Records, report: Report) -> None:
     """Parse the letters anew of which there is no file, by the parser of today."""
     done = {a.letter_id for a in report.arrivals}
     for v, letter_id in catalogue.current().items():

@@ -16,11 +16,11 @@ from threading import Event, Lock, Thread
 from rag.embed import Embedder, open_embedder
 from rag.engine import Engine
 from rag.errors import IndexBusy, IndexStateError, LetterError, RagError
-from rag.keeper import Keeper, Report
+from rag.keeper import Keeping, Report
 from rag.library import add, follow, follow_changes, remove, tidy_up
 from rag.read import Source
 from rag.settings import Settings
-from rag.store import CURRENT
+from rag.stores import store_of
 
 _PATIENCE = 1.0  # seconds a request waits for the generation it was the first to see
 _QUIET, _GROUP, _LOOK = (
@@ -37,6 +37,7 @@ class Live:
 
     def __init__(self, settings: Settings, embedder: Embedder | None = None) -> None:
         self.settings = settings
+        self._store = store_of(settings)
         self._embedder = embedder
         self._engine: Engine | None = None
         self._refused = ""
@@ -76,6 +77,14 @@ class Live:
                     _log.exception("the new index cannot be opened; the old one stays in use")
             return self._engine
 
+    def reach(self) -> None:
+        """Look whether the letters can be read.
+
+        Raises:
+            StoreUnavailable: the service that keeps them does not answer.
+        """
+        self._store.reach()
+
     @property
     def is_open(self) -> bool:
         """Whether an engine was opened."""
@@ -87,27 +96,21 @@ class Live:
             self._embedder = open_embedder(self.settings.embedding_model)
         return self._embedder
 
-    def keeper(self, wait_s: float | None = 30.0) -> Keeper:
+    def keeper(self, wait_s: float | None = 30.0) -> Keeping:
         """Return who changes this collection: for :func:`rag.library.add`, ``remove`` and ``follow``."""
-        return Keeper(self.settings.index_dir, self.embedder(), wait_s=wait_s)
+        return self._store.keeper(self.embedder(), wait_s=wait_s)
 
     def add(self, sources: Iterable[Source | Path]) -> Report:
         """Add letters, as :func:`rag.library.add` does; they are answered from when this returns."""
-        report = add(self.keeper(), sources, seeds=self.settings.seeds_dir)
-        self.refresh()
-        return report
+        return self._renew(add(self.keeper(), sources, seeds=self.settings.seeds_dir))
 
     def remove(self, letter_ids: Sequence[str]) -> Report:
         """Remove letters, as :func:`rag.library.remove` does; no answer comes from them when this returns."""
-        report = remove(self.keeper(), letter_ids)
-        self.refresh()
-        return report
+        return self._renew(remove(self.keeper(), letter_ids))
 
     def rebuild(self) -> Report:
         """Build everything anew from the folder of letters and the catalogue; the old index answers meanwhile."""
-        report = follow(self.keeper(), [self.settings.seeds_dir], empty=True, rebuild=True)
-        self.refresh()
-        return report
+        return self._renew(follow(self.keeper(), [self.settings.seeds_dir], empty=True, rebuild=True))
 
     def _switch(self, opened: Event) -> None:
         try:
@@ -118,10 +121,13 @@ class Live:
             opened.set()
 
     def _named(self) -> str:
-        try:
-            return (self.settings.index_dir / CURRENT).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            return ""
+        return self._store.named()
+
+    def _renew(self, report: Report) -> Report:
+        """Answer from what was just made."""
+        self._store.settle(report.generation)
+        self.refresh()
+        return report
 
 
 class Watcher(Thread):

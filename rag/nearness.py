@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from rag.index import Index
+from rag.seam import Searchable
 from rag.text import terms
 
 _SEPARATOR = re.compile(r"[,;:。!?]")
@@ -16,7 +16,7 @@ _AND = re.compile(r"[和及与、]$")
 class Nearness:
     """The words of one question, weighted by how rare they are in the letters; words no letter knows do not count."""
 
-    def __init__(self, index: Index, asked: str) -> None:
+    def __init__(self, index: Searchable, asked: str) -> None:
         many = len(index.measures)
         asked_for = [t for t in dict.fromkeys(terms(asked)) if len(t) > 1 or not "㐀" <= t[0] <= "鿿"]
         found = zip(asked_for, index.frequencies(asked_for), strict=True)

@@ -17,13 +17,22 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from rag.errors import IndexDamaged, IndexMismatch, IndexMissing, LetterError, QuestionError, RagError
+from rag.errors import (
+    IndexDamaged,
+    IndexMismatch,
+    IndexMissing,
+    LetterError,
+    QuestionError,
+    RagError,
+    StoreUnavailable,
+)
 
 MEDIA_TYPE = "application/problem+json"
 _NO_INDEX = {
     IndexMissing: "there is no index yet; run: rag index",
     IndexDamaged: "the index is damaged; run: rag index --rebuild",
     IndexMismatch: "the index was built by another version or model; run: rag index --rebuild",
+    StoreUnavailable: "the letters cannot be reached now; ask again",
 }
 _UNAVAILABLE = "the service is not set up; run: rag doctor"
 

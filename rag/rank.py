@@ -22,9 +22,9 @@ import numpy as np
 
 from rag.embed import Ids, StaticEmbedder, Vectors
 from rag.errors import DataError
-from rag.index import Index
 from rag.letter import Letter, Measure, Span
 from rag.lists import distinct, ranges
+from rag.seam import Searchable
 from rag.text import fold, has_han, terms
 
 CANDIDATES = 100
@@ -91,7 +91,7 @@ def expand(question: str, lexicon: dict[str, list[str]]) -> str:
 
 
 def search(
-    index: Index,
+    index: Searchable,
     question: str,
     *,
     k: int = 5,
@@ -148,7 +148,7 @@ def names_and_numbers(question: str) -> list[str]:
     ]
 
 
-def explained(index: Index, wanted: Sequence[str], candidates: Sequence[int] | Ids) -> float:
+def explained(index: Searchable, wanted: Sequence[str], candidates: Sequence[int] | Ids) -> float:
     """Return the share in [0, 1] of the question, by weight of its terms, that stands in some measure of the index."""
     total = found = 0.0
     terms_ = list(dict.fromkeys(t for t in wanted if len(t) > 1))
@@ -162,7 +162,7 @@ def explained(index: Index, wanted: Sequence[str], candidates: Sequence[int] | I
 class _Views:
     """The cosines of the question with each candidate and with each of its sentences."""
 
-    def __init__(self, index: Index, candidates: Ids, query: Vectors) -> None:
+    def __init__(self, index: Searchable, candidates: Ids, query: Vectors) -> None:
         self.whole = index.measure_vectors(candidates) @ query
         begins, ends = index.sentence_ranges(candidates)
         self._cosines = index.vectors_of_sentences(ranges(begins, ends)) @ query
@@ -184,7 +184,7 @@ class _Views:
         return cosines
 
 
-def _hit(index: Index, number: int, score: float, cosines: Vectors, shares: Sequence[float]) -> Hit:
+def _hit(index: Searchable, number: int, score: float, cosines: Vectors, shares: Sequence[float]) -> Hit:
     letter, measure = index.measures[number]
     told = cosines.tolist()
     scored = [
@@ -195,7 +195,7 @@ def _hit(index: Index, number: int, score: float, cosines: Vectors, shares: Sequ
     return Hit(letter, measure, score, max(told, default=0.0), tuple(scored))
 
 
-def _late(index: Index, question: str, candidates: Ids, score: Vectors) -> Vectors:
+def _late(index: Searchable, question: str, candidates: Ids, score: Vectors) -> Vectors:
     """Late interaction in [0, 1] for the best candidates so far; zero for the rest and for other models."""
     out = np.zeros(len(candidates), np.float32)
     model = index.embedder
@@ -229,7 +229,7 @@ def _scaled(values: Iterable[float]) -> Vectors:
     return array / np.float32(top) if top > 0 else array
 
 
-def _best_of(index: Index, candidates: Ids, scores: dict[int, float]) -> Vectors:
+def _best_of(index: Searchable, candidates: Ids, scores: dict[int, float]) -> Vectors:
     """The score of the best sentence of each candidate."""
     out = np.zeros(len(candidates), np.float32)
     owners = index.measures_of(np.fromiter(scores, np.int64))

@@ -136,8 +136,13 @@ def _add_state(app: FastAPI, service: Service) -> None:
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", response_model=schemas.StatusModel, summary="The index is open and holds letters")
+    @app.get(
+        "/readyz",
+        response_model=schemas.StatusModel,
+        summary="The index is open and holds letters, and their store answers",
+    )
     def readyz() -> dict[str, Any]:
+        service.live.reach()
         index = service.live.engine().index
         if not index.letters:
             raise HTTPException(503, "there are no letters; add one: rag add, or POST /letters")

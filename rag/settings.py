@@ -40,6 +40,10 @@ class Settings:
 
     seeds_dir: Path = Field(Path("seeds"), description="folder that holds the letters")
     index_dir: Path = Field(Path("index"), description="folder that holds what the program built")
+    store: str = Field(
+        "",
+        description="where the letters are kept: postgresql://…, or http://… of Milvus; default: in index_dir",
+    )
     prompts_dir: Path | None = Field(None, description="your own prompts; default: those shipped")
     embedding_model: str = Field(
         str(BUNDLED_MODEL), description="sentence-transformers model: hub name or folder"
