@@ -53,9 +53,9 @@ def choose(index: Searchable, question: Question, reads: Sequence[Read], reader:
         return Choice((), 0.0)
     best = ranked[0]
     picks = list(_picks(question, best))
-    first = picks[0]
-    alone = reader.alone(question.folded, first.letter, first.measure, first.sentence)
-    confidence = estimate(index, question, replace(first, alone=alone))
+    alone = reader.alone(question.folded, picks[0].letter, picks[0].measure, picks[0].sentence)
+    picks[0] = replace(picks[0], alone=alone)
+    confidence = estimate(index, question, picks[0])
     if question.kind in AMOUNTS:
         for other in _others(ranked):
             picks += list(_picks(question, other))[:1]

@@ -70,7 +70,7 @@ def too_close(questions: Sequence[str], limit: float = MOST_SHARED) -> list[tupl
     found: list[tuple[int, int]] = []
     for number, question in enumerate(questions):
         pairs = _pairs(question)
-        counts = Counter(other for pair in pairs for other in seen[pair])
+        counts = Counter(other for pair in sorted(pairs) for other in seen[pair])
         share = limit if len(pairs) > 2 else 0.99
         near = next(
             (o for o, n in counts.most_common(3) if n > share * min(len(pairs), len(kept[o]) + 2)), None
