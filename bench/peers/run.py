@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -167,7 +167,6 @@ class Bench:
 def main() -> int:
     """Set up, measure, report."""
     options = _options()
-    sizes = sorted({1, *options.letters})
     load_before = os.getloadavg()[0]
     if load_before > 0.5:
         print(
@@ -188,15 +187,26 @@ def main() -> int:
             "load_before": round(load_before, 2),
             "threads": options.threads,
             "packages": bench.packages,
-            "cold": cold(bench, options.rounds),
-            "indexing": {str(n): indexing(bench.only(n, options), n, options.rounds) for n in sizes},
-            "warm": {
-                str(n): warm(bench.only(n, options), n, options.questions, options.rounds) for n in sizes
-            },
-            "http": http(bench, options) if LANGCHAIN in options.systems else {},
-            "load_after": round(os.getloadavg()[0], 2),
         }
+        _measure(bench, options, report)
+    report["load_after"] = round(os.getloadavg()[0], 2)
     return _write(report, update=options.update)
+
+
+def _measure(bench: Bench, options: argparse.Namespace, report: dict) -> None:
+    """Fill the report; what is there so far is in ``bench/out/peers.part.json``."""
+    sizes = sorted({1, *options.letters})
+    parts: list[tuple[str, Callable[[], dict]]] = [
+        ("indexing", lambda: {str(n): indexing(bench.only(n, options), n) for n in sizes}),
+        ("cold", lambda: cold(bench, options.rounds)),
+        ("warm", lambda: {str(n): warm(bench.only(n, options), n, options.questions) for n in sizes}),
+        ("http", lambda: http(bench, options) if LANGCHAIN in options.systems else {}),
+    ]
+    (BENCH / "out").mkdir(exist_ok=True)
+    for name, part in parts:
+        report[name] = part()
+        text = json.dumps(report, indent=1)
+        (BENCH / "out" / "peers.part.json").write_text(text, encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -265,8 +275,6 @@ def turns(bench: Bench, rounds: int) -> Iterator[tuple[int, str]]:
 def cold(bench: Bench, rounds: int) -> dict[str, dict[str, float]]:
     """From the start of the process to the answer, over the seed letter alone, indexed before."""
     print("cold start", file=sys.stderr)
-    for system in bench.systems:
-        bench.run(system, "index", 1)
     kept: dict[str, list[Cost]] = {system: [] for system in bench.systems}
     for n, system in turns(bench, rounds):
         cost = bench.run(system, "ask", 1, QUESTION)
@@ -282,11 +290,11 @@ def _medians(costs: Sequence[Cost]) -> dict[str, float]:
     }
 
 
-def indexing(bench: Bench, letters: int, rounds: int) -> dict[str, dict[str, float]]:
+def indexing(bench: Bench, letters: int) -> dict[str, dict[str, float]]:
     """New text to answerable. Of a peer the time to import and to open the encoder is left out of the rate, of this program nothing is."""
-    print(f"indexing {letters} letters", file=sys.stderr)
-    found: dict[str, list[dict[str, float]]] = {system: [] for system in bench.systems}
-    for n, system in turns(bench, rounds if letters == 1 else 0):
+    table = {}
+    for system in bench.systems:
+        print(f"indexing {letters} letters: {system}", file=sys.stderr)
         cost = bench.run(system, "index", letters)
         row = {"wall_s": cost.wall_s, "cpu_s": cost.cpu_s, "peak_mib": cost.peak_mib}
         if system == OURS:
@@ -294,16 +302,13 @@ def indexing(bench: Bench, letters: int, rounds: int) -> dict[str, dict[str, flo
             row |= {"chunks": chunks, "work_s": cost.wall_s, "work_cpu_s": cost.cpu_s}
         else:
             row |= json.loads(cost.out)
-        row["store_mib"] = _size(bench.store(system, letters)) / (1 << 20)
-        if n or letters > 1:
-            found[system].append(row)
-    table = {}
-    for system, rows in found.items():
-        row = {name: round(statistics.median(r[name] for r in rows), 3) for name in rows[0]}
-        row["letters_per_s"] = round(letters / row["work_s"], 2)
-        row["chunks_per_s"] = round(row["chunks"] / row["work_s"], 1)
-        row["letters_per_cpu_s"] = round(letters / row["work_cpu_s"], 2)
-        table[system] = row
+        row |= {
+            "store_mib": _size(bench.store(system, letters)) / (1 << 20),
+            "letters_per_s": letters / row["work_s"],
+            "chunks_per_s": row["chunks"] / row["work_s"],
+            "letters_per_cpu_s": letters / row["work_cpu_s"],
+        }
+        table[system] = {name: round(value, 3) for name, value in row.items()}
     return table
 
 
@@ -321,25 +326,19 @@ def _size(folder: Path) -> int:
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
 
-def warm(bench: Bench, letters: int, questions: int, rounds: int) -> dict[str, dict]:
+def warm(bench: Bench, letters: int, questions: int) -> dict[str, dict]:
     """One process, every question a second time: the search alone; of this program the whole answer beside it."""
-    print(f"warm, {letters} letters", file=sys.stderr)
     file = bench.questions(letters, questions)
-    kept: dict[str, list[dict]] = {system: [] for system in bench.systems}
-    for n, system in turns(bench, rounds):
+    table = {}
+    for system in bench.systems:
+        print(f"warm, {letters} letters: {system}", file=sys.stderr)
         cost = bench.run(system, "warm", letters, file)
-        if n:
-            kept[system].append({**json.loads(cost.out), "peak_mib": cost.peak_mib})
-    return {system: _median_rows(rows) for system, rows in kept.items()}
+        table[system] = {**json.loads(cost.out), "peak_mib": round(cost.peak_mib, 1)}
+    return table
 
 
-def _median_rows(rows: Sequence[dict]) -> dict:
-    return {
-        name: _median_rows([r[name] for r in rows])
-        if isinstance(rows[0][name], dict)
-        else round(statistics.median(r[name] for r in rows), 3)
-        for name in rows[0]
-    }
+def _median_rows(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: round(statistics.median(r[name] for r in rows), 3) for name in rows[0]}
 
 
 def http(bench: Bench, options: argparse.Namespace) -> dict[str, dict[str, float]]:
