@@ -30,28 +30,20 @@ def _fold_character(character: str) -> str:
 def simplify(text: str) -> str:
     """Return ``text`` in Simplified characters, as long as it was.
 
-    OpenCC is opened only for text that holds a character outside GB 2312, the set of Simplified characters.
+    OpenCC is opened only for text that holds a Han character outside GB 2312, the set of Simplified characters.
     """
     try:
         text.encode("gb2312")
         return text
     except UnicodeEncodeError:
         pass
-    if not any("㐀" <= c <= "鿿" and not _in_gb2312(c) for c in text):
+    outside = set(text).difference(text.encode("gb2312", "ignore").decode("gb2312"))
+    if not any("㐀" <= c <= "鿿" for c in outside):
         return text
     simple: str = _opencc().convert(text)
     if len(simple) == len(text):
         return simple
     return "".join(s if len(s := _opencc().convert(c)) == 1 else c for c in text)
-
-
-@lru_cache(maxsize=65536)
-def _in_gb2312(character: str) -> bool:
-    try:
-        character.encode("gb2312")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def fold(text: str) -> str:
