@@ -10,6 +10,7 @@ from typing import Any
 HAN = "㐀-鿿"
 _TERM = re.compile(rf"[{HAN}]+|[a-z]+|\d+(?:\.\d+)?")
 _QUOTES = str.maketrans("「」『』", "“”“”")
+_FOLDABLE = re.compile(rf"[^{HAN}a-z0-9 \n,.:;!?()%。、]")
 
 
 @lru_cache(maxsize=1)
@@ -23,7 +24,7 @@ def _opencc() -> Any:
 def _fold_character(character: str) -> str:
     if "①" <= character <= "⑳":  # a number of an item, not a digit of the text
         return character
-    folded = unicodedata.normalize("NFKC", character).lower()
+    folded = unicodedata.normalize("NFKC", character.translate(_QUOTES)).lower()
     return folded if len(folded) == 1 else character
 
 
@@ -48,7 +49,7 @@ def simplify(text: str) -> str:
 
 def fold(text: str) -> str:
     """Return ``text`` half-width, lower case and Simplified; the same length, so offsets stay true."""
-    return simplify("".join(map(_fold_character, text.translate(_QUOTES))))
+    return simplify(_FOLDABLE.sub(lambda found: _fold_character(found[0]), text))
 
 
 def terms(text: str) -> list[str]:
