@@ -26,6 +26,20 @@ import corpus  # noqa: E402
 
 SIZES = (10**4, 10**5, 10**6, 10**7, 10**8)
 CORE, MEMORY_GB, SSD_GB = 60, 15, 1  # yuan a month: a virtual core, a GB of memory, a GB of disk
+READ = """
+import sys, time
+from pathlib import Path
+from rag.embed import open_embedder
+from rag.prepare import Item, prepare
+from rag.settings import BUNDLED_MODEL
+embedder = open_embedder(str(BUNDLED_MODEL))
+items = [Item(str(path), path, pinned=False) for path in sorted(Path(sys.argv[1]).iterdir())]
+prepare(items[0], embedder, {})
+started = time.process_time()
+for item in items:
+    assert not prepare(item, embedder, {}).failed
+print(time.process_time() - started)
+"""
 WARM = """
 import json, sys, time
 from rag import Engine
@@ -66,6 +80,7 @@ def measure(scratch: Path, letters: int) -> dict[str, object]:
     told = _run([RAG, "index", "--json", scratch / "letters"], scratch, env)
     after = os.times()
     measures = json.loads(told)["measures"]
+    read_s = float(_run([sys.executable, "-c", READ, scratch / "letters"], scratch, env))
     asked = json.dumps(corpus.questions(letters, 24))
     search_ms, answer_ms = json.loads(_run([sys.executable, "-c", WARM, asked], scratch, env))
     spent = after.children_user + after.children_system - before.children_user - before.children_system
@@ -78,6 +93,7 @@ def measure(scratch: Path, letters: int) -> dict[str, object]:
         "catalogue_bytes": round(_size(scratch / "index", "catalogue.sqlite*") / measures),
         "index_bytes": round(_size(scratch / "index", "gen-*/**/*") / measures),
         "index_cpu_ms": round(1000 * spent / measures, 3),
+        "read_and_embed_cpu_ms": round(1000 * read_s / measures, 3),
         "search_cpu_ms": round(search_ms, 1),
         "answer_cpu_ms": round(answer_ms, 1),
     }
@@ -95,7 +111,7 @@ def _size(folder: Path, glob: str) -> int:
 
 
 def _tables(report: dict) -> str:
-    names = ("characters", "catalogue_bytes", "index_bytes", "index_cpu_ms")
+    names = ("characters", "catalogue_bytes", "index_bytes", "index_cpu_ms", "read_and_embed_cpu_ms")
     lines = [
         f"{report['machine']}, {report['date']}, {report['letters']} letters",
         "",
