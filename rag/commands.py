@@ -109,10 +109,10 @@ def do_search(options: argparse.Namespace, settings: Settings) -> int:
 def do_index(options: argparse.Namespace, settings: Settings) -> int:
     """Bring the index up to date."""
     from rag.library import follow
-    from rag.prepare import prepare_all
+    from rag.prepare import Prepare, prepare_all
 
     paths = [Path(p) for p in options.paths] or [settings.seeds_dir]
-    prepare = prepare_all
+    prepare: Prepare = prepare_all
     if options.ray:
         from rag.hosts import on_ray
 
