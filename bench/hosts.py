@@ -1,6 +1,6 @@
 """Indexing on two hosts by Ray against one, and with a host, then the whole cluster, killed midway.
 
-    .venv/bin/python bench/hosts.py [--letters 16] [--rounds 1] [--update]
+    .venv/bin/python bench/hosts.py [--letters 20] [--rounds 1] [--update]
 
 Needs root and Linux. Every host is a network namespace of its own on a bridge, held to one core; the head of the cluster and the writer are
 in a third, which has no core for Ray. The model is one of multilingual-e5-small's shape with random weights, so that embedding is
@@ -165,7 +165,7 @@ def same(one: Path, two: Path, model: Path, letters: int) -> dict[str, object]:
 def main() -> int:
     """Set up the hosts, measure, report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--letters", type=int, default=16)
+    parser.add_argument("--letters", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=1, help="of one host and then two; medians are kept")
     parser.add_argument("--update", action="store_true", help="write bench/hosts.json")
     options = parser.parse_args()

@@ -37,7 +37,7 @@ from rag.prepare import (
 from rag.read import STDIN, read
 from rag.settings import BUNDLED_MODEL
 
-_STATIC_CHUNK, _OTHER_CHUNK = 20, 2  # files that a host takes at once, with the bundled model and with others
+_STATIC_CHUNK, _OTHER_CHUNK = 20, 1  # files that a host takes at once, with the bundled model and with others
 _TRIES = 5  # hosts that may die under one chunk
 _LOOK_S, _PATIENCE = 5.0, 6  # how often to look whether there is a host, and how many times in vain
 _RECONNECT_S = "20"  # for the head of the cluster to come back

@@ -1,7 +1,11 @@
-"""The report of ``run.py``: a Markdown table, and a picture of it (needs matplotlib)."""
+"""The report of ``run.py``: a Markdown table, and a picture of it (needs matplotlib).
+
+``python bench/peers/report.py`` prints the short table of the README from ``bench/peers.json``.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +105,34 @@ def _answer(report: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def short(report: dict[str, Any]) -> str:
+    """Return what matters most as Markdown: CPU, because it means the same on a busy machine."""
+    size = _largest(report)
+    kinds: list[tuple[str, str, dict[str, Any], str]] = [
+        ("Cold start to answer, CPU", "{:.2f} s", report["cold"], "cpu_s"),
+        ("Cold start to answer, wall time", "{:.2f} s", report["cold"], "wall_s"),
+        ("Indexing, letters a CPU second", "{:.2f}", _rates(report), "letters_per_cpu_s"),
+        (f"Warm search over {size} letters, CPU", "{:.1f} ms", report["warm"][size], "cpu_ms"),
+        (f"Warm search over {size} letters, p50", "{:.1f} ms", report["warm"][size], "p50_ms"),
+        ("Peak memory of that", "{:.0f} MiB", report["warm"][size], "peak_mib"),
+    ]
+    systems = [s for s in NAMES if s in report["cold"]]
+    lines = [f"| what | {' | '.join(NAMES[s] for s in systems)} |", f"| --- |{' ---: |' * len(systems)}"]
+    for what, shape, kind, name in kinds:
+        lines.append(f"| {what} | {' | '.join(shape.format(kind[s][name]) for s in systems)} |")
+    lines += [
+        "",
+        "| over HTTP | answers a second | a CPU second | p50 | p99 | memory |",
+        "| --- |" + " ---: |" * 5,
+    ]
+    return "\n".join(lines + [_served(name, values) for name, values in report["http"].items()])
+
+
+def _largest(report: dict[str, Any]) -> str:
+    """The largest collection that LangChain was given."""
+    return max((n for n, kind in report["warm"].items() if LANGCHAIN in kind), key=int, default="1")
+
+
 def _rates(report: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Of each system its rate over the largest collection it was given."""
     found: dict[str, dict[str, float]] = {}
@@ -117,7 +149,7 @@ def draw(report: dict[str, Any], out: Path) -> None:
     from matplotlib import pyplot as plt
 
     plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
-    size = max((n for n, kind in report["warm"].items() if LANGCHAIN in kind), key=int, default="1")
+    size = _largest(report)
     panels = [
         ("Cold start to answer (CPU seconds)", report["cold"], "cpu_s"),
         ("Indexing (letters a CPU second)", _rates(report), "letters_per_cpu_s"),
@@ -137,3 +169,8 @@ def draw(report: dict[str, Any], out: Path) -> None:
         axis.set_title(title)
     figure.savefig(out, dpi=150)
     plt.close(figure)
+
+
+if __name__ == "__main__":
+    kept = Path(__file__).resolve().parent.parent / "peers.json"
+    print(short(json.loads(kept.read_text(encoding="utf-8"))))
