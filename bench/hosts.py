@@ -101,14 +101,16 @@ class Cluster:
             address, core = HOSTS[name]
             words = ["taskset", "-c", core, BIN / "ray", "start", "--address", f"{ADDRESS}:6379"]
             words += ["--num-cpus", "1", "--node-ip-address", address]
-        inside(name, *words, "--object-store-memory", "200000000", "--block", env=self.env, log=log)
-        before = log.stat().st_size if log.exists() else 0
-        until = time.monotonic() + 180
-        while "Ray runtime started" not in log.read_text(encoding="utf-8", errors="replace")[before:]:
-            if time.monotonic() > until:
-                raise SystemExit(f"{name} did not start: {log.read_text(encoding='utf-8')[-2000:]}")
-            time.sleep(0.2)
-        time.sleep(5)  # for its processes to be known to the cluster
+        words += ["--object-store-memory", "200000000", "--block"]
+        for _ in range(4):  # Ray gives a host half a minute to start, which is little on a busy machine
+            before = log.stat().st_size if log.exists() else 0
+            process = inside(name, *words, env=self.env, log=log)
+            while process.poll() is None:
+                if "Ray runtime started" in _told(log)[before:]:
+                    time.sleep(5)  # for its processes to be known to the cluster
+                    return
+                time.sleep(0.2)
+        raise SystemExit(f"{name} does not start: {_told(log)[-2000:]}")
 
     def index(self, letters: Path, index: Path, strike: str = "", after_s: float = 0) -> dict[str, object]:
         """Index letters on the cluster from the head; kill a host, or the head's Ray, so long after the work began.
@@ -224,7 +226,6 @@ def _measure(cluster: Cluster, letters: Path, rounds: int) -> dict[str, dict[str
         rows["one"].append(cluster.index(letters, cluster.scratch / "one"))
         cluster.start("ragb")
         rows["two"].append(cluster.index(letters, cluster.scratch / "two"))
-        print(rows, file=sys.stderr)
     report: dict[str, dict[str, object]] = {}
     for name, found in rows.items():
         spans = {k: statistics.median(float(str(r[k])) for r in found) for k in ("whole_s", "work_s")}
@@ -237,9 +238,10 @@ def _measure(cluster: Cluster, letters: Path, rounds: int) -> dict[str, dict[str
         )
         for k in ("whole_s", "work_s")
     }
+    print(json.dumps(report), file=sys.stderr)
     midway = 0.4 * float(str(report["two"]["work_s"]))
     report["host_killed"] = cluster.index(letters, cluster.scratch / "host_killed", "ragb", midway)
-    print(report, file=sys.stderr)
+    print(json.dumps(report), file=sys.stderr)
     cluster.start("ragb")
     report["cluster_killed"] = cluster.index(letters, cluster.scratch / "cluster_killed", HEAD, midway)
     return report
