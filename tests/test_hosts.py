@@ -51,7 +51,9 @@ def ready(items, told, known=None):
     for one, other in zip(found, wanted, strict=True):
         assert [a for a, _ in one.letters] == [a for a, _ in other.letters]
         for (_, mine), (_, theirs) in zip(one.letters, other.letters, strict=True):
-            assert all(np.array_equal(m, t) for m, t in zip(mine, theirs, strict=True))
+            assert np.array_equal(mine.measures, theirs.measures)
+            assert np.array_equal(mine.sentences, theirs.sentences)
+            assert [p.tolist() for p in mine.pieces] == [p.tolist() for p in theirs.pieces]
     return found
 
 
