@@ -49,8 +49,9 @@ index: $(SETUP)  ## Bring the index up to date with seeds/
 eval: $(SETUP)  ## Slow quality run, compared with the committed baseline
 	@$(BIN)/python bench/quality.py
 
-bench: $(SETUP)  ## Measure cold start, warm latency and memory on this machine
+bench: $(SETUP)  ## Measure speed on this machine, then beside LangChain, LlamaIndex, Haystack and txtai (10 minutes)
 	@$(BIN)/python bench/speed.py
+	@$(BIN)/python bench/peers/run.py
 
 fmt: $(SETUP)  ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     index = add("index", commands.do_index, "Bring the index up to date with the letters.")
     index.add_argument("paths", nargs="*", metavar="PATH", help="files or folders; default: RAG_SEEDS_DIR")
     index.add_argument("--rebuild", action="store_true", help="build anew; repairs a damaged index")
+    index.add_argument("--ray", metavar="ADDRESS", help="read and embed on the hosts of this Ray cluster")
     adding = add("add", commands.do_add, "Add letters; they stay until they are removed.")
     adding.add_argument("paths", nargs="+", metavar="PATH", help="files or folders; - is standard input")
     removing = add("remove", commands.do_remove, "Remove letters, in all their versions.")

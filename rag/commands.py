@@ -109,10 +109,16 @@ def do_search(options: argparse.Namespace, settings: Settings) -> int:
 def do_index(options: argparse.Namespace, settings: Settings) -> int:
     """Bring the index up to date."""
     from rag.library import follow
+    from rag.prepare import Prepare, prepare_all
 
     paths = [Path(p) for p in options.paths] or [settings.seeds_dir]
+    prepare: Prepare = prepare_all
+    if options.ray:
+        from rag.hosts import on_ray
+
+        prepare = on_ray(options.ray, say)
     with _keeper(settings) as keeper:
-        report = follow(keeper, paths, rebuild=options.rebuild)
+        report = follow(keeper, paths, rebuild=options.rebuild, prepare=prepare)
         return _told(report, settings, as_json=options.json)
 
 

@@ -6,6 +6,7 @@
       or not written now: ``IndexBusy``; or kept by a service that cannot be reached now: ``StoreUnavailable``
     * QuestionError    a question that cannot be asked
     * ModelError       an embedding model that cannot be opened
+    * ClusterError     other hosts that cannot be used as asked
     * DataError        training or evaluation data not as expected
     * PromptError      a prompt file that is missing or lacks a variable
     * SetupError       settings that need something which is not installed
@@ -58,6 +59,10 @@ class QuestionError(RagError):
 
 class ModelError(RagError):
     """An embedding model that cannot be opened."""
+
+
+class ClusterError(RagError):
+    """Other hosts that cannot be used as asked."""
 
 
 class DataError(RagError):

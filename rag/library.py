@@ -19,7 +19,7 @@ from rag.intake import LEFT_OUT, Arrival, content_of, embedded_of, take_in
 from rag.keeper import Keeping, Report
 from rag.letter import PARSER_VERSION, Letter
 from rag.parse import parse
-from rag.prepare import Files, Item, Prepared, prepare_all
+from rag.prepare import Files, Item, Prepare, Prepared, prepare_all
 from rag.read import STDIN, Source, is_letter, letter_files
 from rag.records import Records
 
@@ -77,7 +77,13 @@ def remove(keeper: Keeping, letter_ids: Sequence[str]) -> Report:
 
 
 def follow(
-    keeper: Keeping, paths: Sequence[Path], *, verify: bool = True, empty: bool = False, rebuild: bool = False
+    keeper: Keeping,
+    paths: Sequence[Path],
+    *,
+    verify: bool = True,
+    empty: bool = False,
+    rebuild: bool = False,
+    prepare: Prepare = prepare_all,
 ) -> Report:
     """Make the collection hold the letters at the paths, and those that were added by hand.
 
@@ -87,8 +93,10 @@ def follow(
         verify: check every file of the index first.
         empty: accept that there is no letter at all.
         rebuild: take nothing over: read, parse, embed and index everything again, and mend what is damaged.
+        prepare: what reads, parses and embeds the files, here or on other hosts.
 
     Raises:
+        ClusterError: the other hosts cannot be used.
         LetterError: there is no letter, or none could be read.
         IndexBusy: another process is writing.
         IndexStateError: the index is damaged, and ``rebuild`` is false.
@@ -100,7 +108,7 @@ def follow(
         anew = rebuild or catalogue.about("parser") not in ("", str(PARSER_VERSION))
         if rebuild:
             catalogue.forget_vectors()
-        report = _sync(keeper, catalogue, files, gone, whole=True, anew=anew)
+        report = _sync(keeper, catalogue, files, gone, whole=True, anew=anew, prepare=prepare)
         return keeper.publish(catalogue, report, anew=rebuild)
 
 
@@ -130,12 +138,14 @@ def _sync(
     *,
     whole: bool = False,
     anew: bool = False,
+    prepare: Prepare = prepare_all,
 ) -> Report:
     """Enter files, and remove the letters that no file and no person holds any more: of the whole collection, or of these files."""
     report = Report()
     before = catalogue.files()
     items = [Item(_origin(f), f, pinned=False) for f in files]
-    entered = _enter(keeper, catalogue, report, items, known={} if anew else before, before=before)
+    known = {} if anew else before
+    entered = _enter(keeper, catalogue, report, items, known=known, before=before, prepare=prepare)
     if anew:
         _parse_again(catalogue, report)
     held = {o: ids for o, (_, ids) in before.items() if o not in gone} | entered
@@ -185,12 +195,13 @@ def _enter(
     known: Files | None = None,
     before: Files | None = None,
     welcome: bool = False,
+    prepare: Prepare = prepare_all,
 ) -> dict[str, list[str]]:
     """Enter files into the catalogue, some in each transaction; return the ids of the letters of each, by origin."""
     held: dict[str, list[str]] = {}
     alive = set(catalogue.current().values()) if known else set()
     old = before or {}
-    ready = zip(items, prepare_all(items, keeper.embedder, known or {}), strict=True)
+    ready = zip(items, prepare(items, keeper.embedder, known or {}), strict=True)
     while batch := list(itertools.islice(ready, _BATCH)):
         with catalogue.transaction():
             for item, found in batch:

@@ -37,6 +37,8 @@ _CLOSING = re.compile(
     r"下一步|下一阶段|今后|接下来|再次感谢|衷心感谢|最后,|感谢您?|诚挚|特此|专此|此复|以上(?:答复|意见|是|为)|综上|欢迎|"
     r"(?:联系人|联系电话|联系方式)\s*[::]"
 )
+_ONE_MORE = bytes(min(n + 1, 255) for n in range(256))
+_NOT_ONCE = re.compile(rb"[^\x01]")
 _END = re.compile(r"[。!?;！？；]+[”’」』》)）\]]*")
 _HEADING_LIMIT = 45
 
@@ -106,9 +108,8 @@ def check_coverage(letter: Letter) -> None:
     ranges = [(m.start, m.end) for m in letter.measures]
     ranges += [(s.start, s.end) for s in (*letter.headings, *letter.furniture)]
     for start, end in ranges:
-        for i in range(start, end):
-            count[i] += 1
-    wrong = [i for i, c in enumerate(letter.text) if not c.isspace() and count[i] != 1]
+        count[start:end] = count[start:end].translate(_ONE_MORE)
+    wrong = [at for m in _NOT_ONCE.finditer(count) if not letter.text[at := m.start()].isspace()]
     if wrong:
         solid = sum(not c.isspace() for c in letter.text)
         near = letter.text[wrong[0] : wrong[0] + 20].split("\n")[0]
@@ -146,7 +147,7 @@ def _lines(text: str) -> tuple[list[_Line], list[Span]]:
             continue
         start = match.start() + len(raw) - len(raw.lstrip())
         end = start + len(solid)
-        if _FURNITURE.search(solid) and len(solid) < 200:
+        if len(solid) < 200 and _FURNITURE.search(solid):
             furniture.append(Span(start, end))
         else:
             lines.append(_Line(start, end, folded[start:end]))

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from rag.embed import Embedded, Embedder, StaticEmbedder
 from rag.errors import LetterError
 from rag.letter import Letter
 from rag.parse import parse
-from rag.read import STDIN, Source, read_all
+from rag.read import STDIN, Source, load, read_bytes
 
 _MANY, _CHUNK, _MOST = 100, 10, 8  # files that are worth processes; that one takes at once; processes at most
 
@@ -58,17 +58,51 @@ class Prepared:
     failed: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A file that is new, before it is read: its bytes and its name, or what was read already.
+
+    Attributes:
+        sha256: of the bytes.
+        content: bytes and name, or what was read.
+    """
+
+    sha256: str
+    content: tuple[bytes, str] | Source
+
+
+Prepare = Callable[[Sequence[Item], Embedder, Files], Iterator[Prepared]]
+
+
 def prepare(item: Item, embedder: Embedder, known: Files) -> Prepared:
     """Make a file ready; what is wrong with it is told in the result."""
+    loaded = load_item(item, known)
+    return loaded if isinstance(loaded, Prepared) else finish(loaded, embedder)
+
+
+def load_item(item: Item, known: Files) -> Loaded | Prepared:
+    """Load a file, unless it is known or cannot be read; what is wrong with it is told in the result."""
+    if isinstance(item.given, Source):
+        return Loaded("", item.given)
     try:
-        sha256 = _sha256(item.given)
-        if item.origin in known and known[item.origin][0] == sha256:
-            return Prepared(sha256, unchanged=True)
-        sources = [item.given] if isinstance(item.given, Source) else read_all(item.given)
+        data, name = load(item.given)
+    except LetterError as error:
+        return Prepared(failed=str(error))
+    sha256 = "" if item.given == STDIN else hashlib.sha256(data).hexdigest()
+    if item.origin in known and known[item.origin][0] == sha256:
+        return Prepared(sha256, unchanged=True)
+    return Loaded(sha256, (data, name))
+
+
+def finish(loaded: Loaded, embedder: Embedder) -> Prepared:
+    """Read, parse and embed what was loaded; what is wrong with it is told in the result."""
+    try:
+        content = loaded.content
+        sources = [content] if isinstance(content, Source) else read_bytes(*content)
         letters = [parse(s) for s in sources]
     except LetterError as error:
         return Prepared(failed=str(error))
-    return Prepared(sha256, tuple((a, embed(a, embedder)) for a in letters))
+    return Prepared(loaded.sha256, tuple((a, embed(a, embedder)) for a in letters))
 
 
 def prepare_all(items: Sequence[Item], embedder: Embedder, known: Files) -> Iterator[Prepared]:
@@ -101,10 +135,11 @@ def _begin(folder: str, name: str, parent: int) -> None:
     os.environ["RAYON_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _model.append(StaticEmbedder(Path(folder), name))
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
+    """End this process when the one that started it has ended."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
@@ -112,13 +147,3 @@ def _end_with(parent: int) -> None:
 
 def _work(items: Sequence[Item], known: Files) -> list[Prepared]:
     return [prepare(item, _model[0], known) for item in items]
-
-
-def _sha256(given: Path | Source) -> str:
-    if isinstance(given, Source) or given == STDIN:
-        return ""
-    try:
-        with given.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise LetterError(f"{given} cannot be read ({error.strerror})", "a readable file") from error

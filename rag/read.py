@@ -82,14 +82,27 @@ def read_all(path: Path) -> list[Source]:
     Raises:
         LetterError: as for :func:`read`; a bad member of an archive is named ``archive.zip/member.txt``.
     """
-    data, name = _load(path)
+    return read_bytes(*load(path))
+
+
+def read_bytes(data: bytes, name: str) -> list[Source]:
+    """Read all the letters in the bytes of a file of this name, as :func:`read_all` does.
+
+    Raises:
+        LetterError: as for :func:`read`.
+    """
     if PurePosixPath(name).suffix.lower() != ".zip":
         return [_source(data, name)]
     _check_kind(data, name, ".zip")
     return [_source(inside, f"{name}/{inner}") for inner, inside in members(data, name, _known)]
 
 
-def _load(path: Path) -> tuple[bytes, str]:
+def load(path: Path) -> tuple[bytes, str]:
+    """Return the bytes of a file and its name; ``-`` is standard input.
+
+    Raises:
+        LetterError: when it cannot be read or is too large.
+    """
     try:
         if path == STDIN:
             data, name = sys.stdin.buffer.read(TOTAL_BYTES + 1), "stdin.txt"

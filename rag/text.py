@@ -10,6 +10,7 @@ from typing import Any
 HAN = "㐀-鿿"
 _TERM = re.compile(rf"[{HAN}]+|[a-z]+|\d+(?:\.\d+)?")
 _QUOTES = str.maketrans("「」『』", "“”“”")
+_FOLDABLE = re.compile(rf"[^{HAN}a-z0-9 \n,.:;!?()%。、]")
 
 
 @lru_cache(maxsize=1)
@@ -23,21 +24,22 @@ def _opencc() -> Any:
 def _fold_character(character: str) -> str:
     if "①" <= character <= "⑳":  # a number of an item, not a digit of the text
         return character
-    folded = unicodedata.normalize("NFKC", character).lower()
+    folded = unicodedata.normalize("NFKC", character.translate(_QUOTES)).lower()
     return folded if len(folded) == 1 else character
 
 
 def simplify(text: str) -> str:
     """Return ``text`` in Simplified characters, as long as it was.
 
-    OpenCC is opened only for text that holds a character outside GB 2312, the set of Simplified characters.
+    OpenCC is opened only for text that holds a Han character outside GB 2312, the set of Simplified characters.
     """
     try:
         text.encode("gb2312")
         return text
     except UnicodeEncodeError:
         pass
-    if not any("㐀" <= c <= "鿿" and not _in_gb2312(c) for c in text):
+    outside = set(text).difference(text.encode("gb2312", "ignore").decode("gb2312"))
+    if not any("㐀" <= c <= "鿿" for c in outside):
         return text
     simple: str = _opencc().convert(text)
     if len(simple) == len(text):
@@ -45,18 +47,9 @@ def simplify(text: str) -> str:
     return "".join(s if len(s := _opencc().convert(c)) == 1 else c for c in text)
 
 
-@lru_cache(maxsize=65536)
-def _in_gb2312(character: str) -> bool:
-    try:
-        character.encode("gb2312")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def fold(text: str) -> str:
     """Return ``text`` half-width, lower case and Simplified; the same length, so offsets stay true."""
-    return simplify("".join(map(_fold_character, text.translate(_QUOTES))))
+    return simplify(_FOLDABLE.sub(lambda found: _fold_character(found[0]), text))
 
 
 def terms(text: str) -> list[str]:

@@ -4,6 +4,8 @@ Contract: offsets into folded text are offsets into the letter; terms are Han ch
 words and whole numbers.
 """
 
+import unicodedata
+
 import pytest
 
 from rag.text import fold, has_han, simplify, terms
@@ -31,6 +33,15 @@ def test_fold(written, folded):
 )
 def test_fold_keeps_the_length(written):
     assert len(fold(written)) == len(written)
+
+
+def test_the_common_characters_stay_as_they_are():
+    """The claim that lets them be passed over: none has another compatible or lower-case form."""
+    common = [
+        *map(chr, range(ord("㐀"), ord("鿿") + 1)),
+        *"abcdefghijklmnopqrstuvwxyz0123456789 \n,.:;!?()%。、",
+    ]
+    assert [c for c in common if unicodedata.normalize("NFKC", c).lower() != c] == []
 
 
 def test_every_letter_keeps_its_length_when_folded(letters, seed):
