@@ -3,10 +3,8 @@
 The development questions are asked of the made-up letters: each answerable one of its own letter and of all letters together
 (true when the answer is right), and of three letters it is not about (false); each unanswerable one of its own letter (false).
 The official texts of the teaching data that are kept apart (`rag.teach.kept_apart`) are put together as letters of 16 measures, and
-their questions asked of these; they weigh 0.4 of a development question each. ``letters_b`` has no part in it. The constant is then moved
-so that at the default threshold of 0.5 as many right answers are kept as wrong ones refused, of the development questions asked of
-their own letter. Prints the weights, and how well they tell true from false on questions held out in turn.
-Run: .venv/bin/python bench/confidence.py
+their questions asked of these; they weigh 0.4 of a development question each. ``letters_b`` has no part in it. Prints the weights, and
+how well they tell true from false on questions held out in turn. Run: .venv/bin/python bench/confidence.py
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from rag.answer import choose
 from rag.confidence import WEIGHTS, features
-from rag.embed import Ids, Vectors, open_embedder
+from rag.embed import open_embedder
 from rag.engine import Engine
 from rag.evaluate import holds
 from rag.index import parse_all, update
@@ -133,8 +131,7 @@ def development(scratch: Path) -> Iterator[Told]:
                 found = weigh(library[name], row["question"])
                 if found is not None:
                     right = not row["refuse"] and name in own and holds(row, found[1])
-                    of_own = name == row["letter"]
-                    yield found[0], right, row["id"], f"{file}/{row.get('style', '')}", of_own
+                    yield found[0], right, row["id"], f"{file}/{row.get('style', '')}"
 
 
 def taught(scratch: Path) -> Iterator[Told]:
@@ -144,15 +141,7 @@ def taught(scratch: Path) -> Iterator[Told]:
     for row in rows:
         found = weigh(library[row["letter"]], row["question"])
         if found is not None:
-            yield found[0], not row["refuse"] and holds(row, found[1]), row["id"], "taught", False
-
-
-def even(logits: Vectors, truth: Ids) -> float:
-    """Return what to add to the logits so that at 0 as large a share of the true is kept as of the false is refused."""
-    cuts = np.unique(logits)
-    kept = np.array([(logits[truth == 1] >= c).mean() for c in cuts])
-    refused = np.array([(logits[truth == 0] < c).mean() for c in cuts])
-    return -float(cuts[np.argmin(np.abs(kept - refused))])
+            yield found[0], not row["refuse"] and holds(row, found[1]), row["id"], "taught"
 
 
 def main() -> None:
@@ -170,10 +159,6 @@ def main() -> None:
     )[:, 1]
     model.fit(table[:, free], truth, **weight)
     fitted = dict(zip([list(WEIGHTS)[i] for i in free], model.coef_[0], strict=True))
-    hand = [w if n in SET_BY_HAND else 0.0 for n, w in WEIGHTS.items()]
-    logits = table @ (np.array(hand) + np.array([fitted.get(n, 0.0) for n in WEIGHTS]))
-    own = np.array([of_own for *_, of_own in told])
-    fitted["one"] += even(logits[own], truth[own])
     for name, used in WEIGHTS.items():
         shown = f"{fitted[name]:>7.2f}" if name in fitted else "by hand"
         print(f"{name:<14}{shown}   in use {used:>6.2f}")

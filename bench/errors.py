@@ -61,7 +61,7 @@ def _answerable(row: dict[str, Any], engine: Engine) -> tuple[str, str]:
     answer = engine.ask(row["question"])
     if answer.refused and answer.reason != "no_evidence":
         return "refused", answer.answer
-    free = Engine(engine.index, engine.settings.model_copy(update={"min_confidence": 0.0}))
+    free = Engine(engine.index, engine.settings.with_(min_confidence=0.0))
     free.reads = engine.reads
     said, hits = free.find(row["question"])
     if holds(row, "\n".join(c.quote for c in said.citations)):

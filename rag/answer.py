@@ -175,7 +175,7 @@ def _picks(question: Question, candidate: _Candidate) -> Iterator[Pick]:
     if question.kind not in _SENTENCES:
         touched = touched[:1]
     for i, sentence in enumerate(touched):
-        short = Span(span.start, min(span.end, sentence.end)) if i == 0 else None
+        short = Span(max(span.start, sentence.start), min(span.end, sentence.end)) if i == 0 else None
         yield Pick(hit.letter, hit.measure, sentence, short, candidate.score, candidate.read.reading.answers)
 
 

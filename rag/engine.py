@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import tomllib
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from rag.question import Question, is_no_question, mend, understand, with_words
 from rag.rank import Hit, expand, load_lexicon, search
 from rag.reader import open_reader
 from rag.reading import Read, Reads, rerank
-from rag.scope import in_scope, is_scoped, place_of, short
+from rag.scope import in_scope, is_scoped, place_of, short, without_own, without_place
 from rag.seam import Searchable
 from rag.settings import Settings
 from rag.stores import store_of
@@ -230,12 +229,11 @@ class Engine:
     ) -> tuple[Question, list[Hit], list[Read]]:
         """The question as searched for, its typing errors mended; the hits in the letters named by id, and what was read."""
         question = self.without_own_names(question, letters)
-        hits, reads = self.hits(question, letters, letter_id, k)
+        read, hits, reads = self.hits(question, letters, letter_id, k)
         mended = mend(question.asked, (measure_text(h.letter, h.measure) for h in hits))
         if mended == question.asked:
-            return question, hits, reads
-        question = with_words(question, mended)
-        return question, *self.hits(question, letters, letter_id, k)
+            return read, hits, reads
+        return self.hits(with_words(question, mended), letters, letter_id, k)
 
     def without_own_names(self, question: Question, letters: Sequence[str]) -> Question:
         """The question without the names that all the letters bear: they tell no measure from another, and no measure repeats them."""
@@ -246,17 +244,26 @@ class Engine:
         asked, folded = question.asked, question.folded
         for name in filter(None, (*names, *places)):
             asked = asked.replace(name, " ").strip() or asked
-            folded = re.sub(rf"在?{re.escape(name)}[省市县区州]?的?", "", folded).lstrip(",、 ") or folded
+            folded = without_place(folded, name)
         return replace(question, asked=asked, folded=folded)
 
     def hits(
         self, question: Question, letters: Sequence[str], letter_id: str | None, k: int
-    ) -> tuple[list[Hit], list[Read]]:
-        """The best ``k`` measures of the letters named by id, and what the reader says of the first of them."""
+    ) -> tuple[Question, list[Hit], list[Read]]:
+        """The question as it is read, the best ``k`` measures of the letters named by id, and what the reader says of the first.
+
+        When the question names the place of the best one's letter, the others are of that place too.
+        """
         asked = expand(question.asked, self.lexicon)
         chosen = letters if letter_id is None else [letter_id]
         found = search(self.index.within(chosen), question.text, k=k, asked=asked)
-        return rerank(found, self.reads.read(question.folded, found))
+        place = place_of(found[0].letter) if found else ""
+        if place and place in question.folded:
+            found = [h for h in found if place_of(h.letter) == place]
+        question = replace(
+            question, folded=without_own(question.folded, place, {h.letter.date[:4] for h in found})
+        )
+        return question, *rerank(found, self.reads.read(question.folded, found))
 
     @cached_property
     def reads(self) -> Reads:

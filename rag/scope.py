@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
 import numpy as np
@@ -82,6 +83,20 @@ def mentions(text: str, name: str) -> bool:
 def short(name: str) -> str:
     """Return a name without 市, 县, 区, 省 at its end."""
     return name[:-1] if len(name) > 2 and name[-1] in "市县区省州" else name
+
+
+def without_place(folded: str, place: str) -> str:
+    """Return a folded question without a place, its rank and the words that hang on it; as it was when nothing else is in it."""
+    return re.sub(rf"在?{re.escape(place)}[省市县区州]?的?", "", folded).lstrip(",、 ") or folded
+
+
+def without_own(folded: str, place: str, years: Collection[str]) -> str:
+    """Return a folded question without what a letter says by being what it is: the place it is of and the years of its date."""
+    if place and place in folded:
+        folded = without_place(folded, place)
+    for year in filter(None, years):
+        folded = re.sub(rf"{year}年(?!\d)的?", "", folded).lstrip(",、 ") or folded
+    return folded
 
 
 def time_conflict(question: Question, letter: Letter, measure: Measure, sentence: str) -> bool:
