@@ -17,7 +17,7 @@ LETTER = "某市民政局关于第{n}号提案的答复\n某委员:\n提案收�
 MEASURE = (
     "{mark}、办好第{n}件事。全市第{n}批建成读书亭{n}座,举办朗读会{m}场,惠及居民{m}万人次,投入{m}万元。\n"
 )
-COUNT = 400
+COUNT = 1000
 
 
 def letters(folder):
@@ -26,7 +26,7 @@ def letters(folder):
         body = "".join(
             MEASURE.format(mark=mark, n=n, m=n + k) for k, mark in enumerate("一二三四五六七八九十", 1)
         )
-        (folder / f"{n:03}.txt").write_text(LETTER.format(n=n, body=body), encoding="utf-8")
+        (folder / f"{n:04}.txt").write_text(LETTER.format(n=n, body=body), encoding="utf-8")
 
 
 def read_from(terminal, shown):
@@ -51,10 +51,10 @@ def test_bar_on_a_terminal_and_a_stop_that_the_next_run_goes_on_from(tmp_path):
     shown = []
     reading = threading.Thread(target=read_from, args=(ours, shown))
     reading.start()
-    bar = re.compile(r"reading #*-* (\d+)/400 · [\d,]+ a second · (?:\d+ min )?\d+ s left")
+    bar = re.compile(r"reading #*-* ([\d,]+)/1,?000 · [\d,]+ a second · (?:\d+ min )?\d+ s left")
     until = time.monotonic() + 120
     while time.monotonic() < until and process.poll() is None:
-        done = [int(n) for n in bar.findall("".join(shown))]
+        done = [int(n.replace(",", "")) for n in bar.findall("".join(shown))]
         if done and done[-1] >= 100:
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does for Ctrl-C: to the helpers too
             break
