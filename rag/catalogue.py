@@ -219,7 +219,7 @@ class Catalogue:
             IndexDamaged: when its content is not what was written.
         """
         names = ", ".join(_META)
-        rows = self._rows(f"SELECT letter, spans, digest, {names} FROM versions WHERE v = ?", v)  # noqa: S608
+        rows = self._rows(f"SELECT letter, spans, digest, {names} FROM versions WHERE v = ?", v)  # noqa: S608 (names of columns)
         if not rows:
             raise self._damaged(f"version {v} is missing")
         letter_id, spans, digest, *meta = rows[0]
@@ -283,7 +283,7 @@ class Catalogue:
             "digest": _digest(letter),
         }
         names, marks = ", ".join(row), ", ".join("?" * len(row))
-        made = self._db.execute(f"INSERT INTO versions ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608
+        made = self._db.execute(f"INSERT INTO versions ({names}) VALUES ({marks})", tuple(row.values()))  # noqa: S608 (names of columns)
         v = int(made.lastrowid or 0)
         self.change(v)
         self._count(1)
@@ -299,20 +299,20 @@ class Catalogue:
 
     def change(self, v: int, **columns: object) -> None:
         """Change ``letter``, ``current``, ``pinned``, ``content`` or ``origin`` of a version; call it in a transaction."""
-        found = self._db.execute(f"SELECT {', '.join(_STATE)} FROM versions WHERE v = ?", (v,)).fetchone()  # noqa: S608
+        found = self._db.execute(f"SELECT {', '.join(_STATE)} FROM versions WHERE v = ?", (v,)).fetchone()  # noqa: S608 (names of columns)
         state = {**dict(zip(_STATE, found, strict=True)), **columns}
         names = ", ".join(f"{name} = ?" for name in state)
         seal = _seal(v, *state.values())
-        self._db.execute(f"UPDATE versions SET {names}, seal = ? WHERE v = ?", (*state.values(), seal, v))  # noqa: S608
+        self._db.execute(f"UPDATE versions SET {names}, seal = ? WHERE v = ?", (*state.values(), seal, v))  # noqa: S608 (names of columns)
 
     def delete(self, versions: Sequence[int]) -> None:
         """Delete versions with all that is known of them, vectors too; call it in a transaction."""
         wanted = json.dumps(list(versions))
         inside = "v IN (SELECT value FROM json_each(?))"
         for table in ("measures", "sentences"):
-            self._db.execute(f"DELETE FROM {table} WHERE {inside}", (wanted,))  # noqa: S608
-        digests = [d for (d,) in self._db.execute(f"SELECT vectors FROM versions WHERE {inside}", (wanted,))]  # noqa: S608
-        self._count(-self._db.execute(f"DELETE FROM versions WHERE {inside}", (wanted,)).rowcount)  # noqa: S608
+            self._db.execute(f"DELETE FROM {table} WHERE {inside}", (wanted,))  # noqa: S608 (names of columns)
+        digests = [d for (d,) in self._db.execute(f"SELECT vectors FROM versions WHERE {inside}", (wanted,))]  # noqa: S608 (names of columns)
+        self._count(-self._db.execute(f"DELETE FROM versions WHERE {inside}", (wanted,)).rowcount)  # noqa: S608 (names of columns)
         for digest in digests:
             if not self._db.execute("SELECT 1 FROM versions WHERE vectors = ?", (digest,)).fetchone():
                 self._db.execute("DELETE FROM embeddings WHERE content = ?", (digest,))

@@ -150,7 +150,7 @@ def _keeper(settings: Settings) -> Iterator[Keeping]:
 
     bar = Bar()
     store = store_of(settings)
-    waiting = lambda holder: say(f"waiting for {holder}, which is writing {store.place}")  # noqa: E731
+    waiting = lambda holder: say(f"waiting for {holder}, which is writing {store.place}")  # noqa: E731 (one line, used once)
     model = open_embedder(settings.embedding_model)
     try:
         yield store.keeper(model, waiting=waiting, progress=bar)

@@ -49,7 +49,7 @@ class IndexBusy(IndexStateError):  # noqa: N818 (as above)
     """Another process is writing the index."""
 
 
-class StoreUnavailable(IndexStateError):  # noqa: N818
+class StoreUnavailable(IndexStateError):  # noqa: N818 (a state, not a fault)
     """The service that keeps the letters cannot be reached, or does not hold this generation (any more)."""
 
 

@@ -40,7 +40,7 @@ class Lazy(Sequence[T]):
             return NotImplemented
         return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # as Python wants it
 
 
 class LetterIds(Lazy[str]):

@@ -139,14 +139,14 @@ class PgCatalogue:
             "digest": hashlib.sha256(body.encode()).hexdigest(),
         }
         names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
-        made = self._rows(f"INSERT INTO versions ({names}) VALUES ({marks}) RETURNING v", *row.values())  # noqa: S608
+        made = self._rows(f"INSERT INTO versions ({names}) VALUES ({marks}) RETURNING v", *row.values())  # noqa: S608 (names of columns)
         return int(made[0][0])
 
     def change(self, v: int, **columns: object) -> None:
         """Change ``current``, ``pinned``, ``content`` or ``origin`` of a version; call it in a transaction."""
         names = ", ".join(f"{name} = %s" for name in columns)
         values = [bool(x) if name in ("current", "pinned") else x for name, x in columns.items()]
-        self._do(f"UPDATE versions SET {names} WHERE v = %s", *values, v)  # noqa: S608
+        self._do(f"UPDATE versions SET {names} WHERE v = %s", *values, v)  # noqa: S608 (names of columns)
 
     def delete(self, versions: Sequence[int]) -> None:
         """Delete versions; their text goes when no generation that is kept answers from it any more."""

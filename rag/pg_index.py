@@ -182,7 +182,7 @@ class PgIndex(Remote):
         if not missing:
             return found
         parts: dict[str, list[bytes]] = {t: [] for t in missing}
-        query = f"SELECT {_KNOWN}, array_agg(term), array_agg(postings) FROM words WHERE kind = %(kind)s AND term = ANY(%(terms)s)"  # noqa: S608
+        query = f"SELECT {_KNOWN}, array_agg(term), array_agg(postings) FROM words WHERE kind = %(kind)s AND term = ANY(%(terms)s)"  # noqa: S608 (constants)
         values = {"generation": self.generation, "kind": kind, "terms": missing}
         known, names, postings = self._pool.row(query, values)
         self._check(known)
@@ -239,7 +239,7 @@ def _nearest(kind: int, dimension: int, *, some: bool, few: bool) -> str:
             f" ORDER BY vec::halfvec({dimension}) <#> %(query)s::text::halfvec({dimension}) LIMIT %(looked)s"
         )
     cosine = "-(vec::vector <#> %(query)s::text::vector) AS score"
-    ranked = f"SELECT id, {cosine} FROM ({source}) AS near ORDER BY score DESC, id LIMIT %(limit)s"  # noqa: S608
+    ranked = f"SELECT id, {cosine} FROM ({source}) AS near ORDER BY score DESC, id LIMIT %(limit)s"  # noqa: S608 (constants)
     return f"{_PACKED} FROM ({ranked}) AS ranked"
 
 

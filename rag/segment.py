@@ -140,7 +140,7 @@ class _Writer:
         self.sentences.add(e.sentences)
         names = _hash(place_of(letter)), _hash(letter.issuer or letter.title)
         date = int(letter.date.replace("-", "")) if letter.date else 0
-        self.letters.append((e.version, len(line) + 1, len(text), len(letter.measures), date, *names))  # type: ignore[arg-type]
+        self.letters.append((e.version, len(line) + 1, len(text), len(letter.measures), date, *names))  # type: ignore[arg-type]  # names has two
         self.digests.append(_digest(line, text))
         self.years.append(sum(1 << y - FIRST_YEAR for y in years_of(letter)))
         self.plain.append(is_plain(letter.text))

