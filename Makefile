@@ -14,7 +14,7 @@ endif
 export UV_LINK_MODE ?= copy
 
 # What `rag ask` imports: compiled once here, so that the first question does not wait for it.
-COLD := numpy safetensors faiss tokenizers
+COLD := numpy safetensors faiss tokenizers onnxruntime
 
 .DEFAULT_GOAL := help
 .PHONY: help setup ask serve index eval bench fmt check test clean

@@ -1,4 +1,4 @@
-"""The reader as a torch module, for training; :class:`rag.reader.Reader` runs the same network on numpy."""
+"""The reader as a torch module, for training; :class:`rag.reader.Reader` runs the same network (:mod:`rag.reader_graph`)."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Net(nn.Module):
         table: Tensor,
         *,
         width: int = 160,
-        blocks: int = 4,
+        blocks: int = 6,
         heads: int = 5,
         inner: int = 320,
         latent: int = 8,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 import time
 from collections import Counter
@@ -18,8 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own name for it)
 
 from rag.embed import StaticEmbedder
-from rag.reader import QUESTION_TOKENS, WINDOW_TOKENS, Encoder, Tokens
+from rag.reader import QUESTION_TOKENS, WINDOW_TOKENS, Encoder, Tokens, given
 from rag.reader_data import Item, Material, Range, crop, load_material, sentence_ranges
+from rag.reader_graph import save_graph
 from rag.reader_net import Net
 from rag.reader_swaps import Swaps
 from rag.reading import WINDOW
@@ -179,9 +181,11 @@ def train_reader(
 ) -> None:
     """Train the reader for a time and save it; ``README.md`` of the folder (the model card) is kept.
 
+    ``reader.safetensors`` holds the weights, to go on from; ``reader.onnx``, made from them, is what runs.
+
     Args:
         data: the training data (see :func:`rag.reader_data.load_material`).
-        out: folder to write ``reader.json`` and ``reader.safetensors`` to.
+        out: folder to write ``reader.json``, ``reader.safetensors`` and ``reader.onnx`` to.
         minutes: wall time of the training; the learning rate falls to 2 % over it.
         processes: that train the same weights side by side, one thread each, without waiting for one another
             (Recht et al., Hogwild!, 2011): on a busy machine far faster than as many threads.
@@ -202,15 +206,22 @@ def train_reader(
     net = Net(encode.size, torch.tensor(embedder.table.astype(np.float32)))
     if start:
         _go_on(net, characters, start)
-    kept = _fit(net, Examples(material, encode, seed), minutes * 60, learning_rate, processes)
+    examples = Examples(material, encode, seed)
+    kept = _fit(net, examples, minutes * 60, learning_rate, processes)
     out.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.numpy().astype(np.float16) for k, v in kept.items()}, out / "reader.safetensors")
+    weights = {k: v.numpy().astype(np.float16) for k, v in kept.items()}
+    save_file(weights, out / "reader.safetensors")
     config = {**net.config, "embedding": embedder.fingerprint, "characters": characters}
+    sample = [given(embedder.table, e[0], [e[1].cut(0, WINDOW_TOKENS)]) for e in next(examples.batches())]
+    save_graph({k: v.astype(np.float32) for k, v in weights.items()}, config, out / "reader.onnx", sample)
     (out / "reader.json").write_text(json.dumps(config, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _go_on(net: Net, characters: str, start: Path) -> None:
-    """Take over the weights of another reader; characters it does not know keep their first vectors."""
+    """Take over the weights of another reader; characters it does not know keep their first vectors.
+
+    Blocks it lacks come last and begin by passing on what they are given.
+    """
     known = json.loads((start / "reader.json").read_text(encoding="utf-8"))["characters"]
     weights = {
         k: torch.from_numpy(v.astype(np.float32)) for k, v in load_file(start / "reader.safetensors").items()
@@ -221,6 +232,10 @@ def _go_on(net: Net, characters: str, start: Path) -> None:
     for i, c in enumerate(characters, 3):
         if c in place:
             table[i] = weights["character"][place[c]]
+    own = net.state_dict()
+    for name in own.keys() - weights.keys():
+        new = own[name].clone()
+        weights[name] = new.zero_() if re.search(r"\.(?:point|out|down)\.", name) else new
     net.load_state_dict({**weights, "character": table})
 
 

@@ -1,7 +1,7 @@
 """What the reader learns from, and its training.
 
 Contract: every window that is said to answer holds the answer at the place that is said; one that is said not to does not
-hold it; questions kept for tuning are in none; a reader trained in seconds opens on numpy.
+hold it; questions kept for tuning are in none; a reader trained in seconds opens.
 """
 
 import gzip
@@ -138,12 +138,12 @@ def test_item_without_other_texts_gives_no_negative(material, embedder):
     assert examples.example(item, False) is None
 
 
-def test_reader_trained_in_seconds_opens_on_numpy(data, embedder, tmp_path):
+def test_reader_trained_in_seconds_opens(data, embedder, tmp_path):
     out = tmp_path / "reader"
     train_reader(data, out, minutes=0.03, embedder=embedder, taught=TAUGHT)
     reading = Reader(out, embedder).read("换乘减免多少?", [CONTEXT[:60]])[0]
     assert len(reading.spans) > 0
-    assert sorted(p.name for p in out.iterdir()) == ["reader.json", "reader.safetensors"]
+    assert sorted(p.name for p in out.iterdir()) == ["reader.json", "reader.onnx", "reader.safetensors"]
 
 
 def test_processes_go_on_together_from_a_reader(data, tmp_path):
