@@ -21,6 +21,7 @@ _SENTENCES = (Kind.EXPLAIN, Kind.LIST, Kind.WHETHER, Kind.FACT)  # whose answer 
 _ADDRESS = re.compile(r"\d号|[路街巷]|大道")
 _CUE = re.compile(r"(?:位于|坐落于?|选址(?:于|在)?|设在|设于|落户|地[址点][为是:]|\()$")
 _EDGES = " \t\u3000,，。;；:：、!！?？"
+_DIALLED = re.compile(r"\d{3,}(?![\d.]*[万亿余多]?[元个家人次户名年])")
 _COUNTS = frozenset({"bodies", "events", "things", "people"})
 _MOST = 3  # measures shown when they answer differently; sentences of one answer
 
@@ -121,8 +122,10 @@ def _fit(question: Question, letter: Letter, measure: Measure, text: str, span: 
 
 
 def _shape(question: Question, text: str, span: Span) -> float:
-    """What the form of a place or a list adds, in [0, 1]."""
+    """What the form of a phone number, a place or a list adds, in [-3, 1]."""
     words = span.of(text)
+    if question.kind is Kind.PHONE:
+        return 0.0 if _DIALLED.search(words) else -3.0
     if question.kind is Kind.PLACE:
         return 0.5 * bool(_ADDRESS.search(words)) + 0.5 * bool(
             _CUE.search(text[max(0, span.start - 8) : span.start])

@@ -12,10 +12,10 @@ from string import Formatter
 from typing import Any
 
 from rag.answer import Choice, choose
-from rag.confidence import Pick
 from rag.differing import by_date, spoken
 from rag.embed import Embedder, open_embedder
 from rag.errors import PromptError
+from rag.field import from_field
 from rag.index import measure_text
 from rag.letter import Letter, Measure, Span
 from rag.lists import LetterIds
@@ -204,7 +204,7 @@ class Engine:
             return self._refuse(question, clock, "wrong_scope", 0.0, missing=letters), []
         question, hits, reads = self.consider(question, letters, letter_id, k or self.settings.top_k)
         clock.retrieved()
-        choice = self._from_metadata(question, hits) or by_date(
+        choice = from_field(self.index, question, hits, letters) or by_date(
             self.index, question, choose(self.index, question, reads, self.reads), letters
         )
         if choice.confidence < self.settings.min_confidence:
@@ -269,18 +269,6 @@ class Engine:
     def reads(self) -> Reads:
         """The bundled reader, opened when the first question comes."""
         return Reads(open_reader(self.index.embedder))
-
-    def _from_metadata(self, question: Question, hits: Sequence[Hit]) -> Choice | None:
-        """The field of the letter that is asked for, where it stands in the text of the best hit's letter."""
-        if not question.meta or not hits:
-            return None
-        letter = hits[0].letter
-        span = letter.fields.get(question.meta)
-        measure = next((m for m in letter.measures if span and m.start <= span.start < m.end), None)
-        if span is None or measure is None:
-            return None
-        whole = next((s for s in measure.sentences if s.start <= span.start < s.end), span)
-        return Choice((Pick(letter, measure, whole, span, 1.0),), 0.9)
 
     def _answer(self, question: Question, clock: _Clock, choice: Choice) -> Answer:
         citations = tuple(

@@ -51,6 +51,13 @@ _FAMILIES = {
     "weight": re.compile(r"多重|重量|产量|多少吨"),
 }
 _PHONE = re.compile(r"电话|手机号|热线|号码|phone|hotline")
+_OF_PHONES = re.compile(  # how many, not which
+    rf"(?:多少|几)(?:{_UNITS})[^,。?]{{0,4}}(?:电话|热线|手机)|(?:电话|热线|手机)[^,。?]{{0,6}}(?:多少|几)(?:{_UNITS})(?!码)|how many"
+)
+_ITS_PHONE = re.compile(
+    r"(?:请问|想问一?下?|我想知道)?(?:你们)?(?:(?:答复|承办|办理)?(?:单位|部门)|(?P<body>[㐀-鿿]*(?:局|委|办|厅|院|政府|办公室|委员会)))?的?(?:办公|联系|咨询|值班)?"
+    r"(?:电话|手机)?(?:电话|号码|联系方式)(?:是|为)?(?:多少|几号|什么|啥|呢)?\??"
+)
 _PLANNED = re.compile(
     r"计划|打算|预计|目标|想|将|力争|拟|未来|下一步|年底前?|准备|还要|\bwill\b|\bplan|expect"
 )
@@ -140,8 +147,9 @@ class Question:
         quoted: what it puts in quotation marks.
         years: years it names, as four digits.
         family: of the unit, where words like 多长时间 or 面积 tell it; or empty.
-    planned: whether it asks for what is planned (True), done (False), or does not say (None).
-    meta: the field of the letter asked for (issuer, date …), or empty.
+        planned: whether it asks for what is planned (True), done (False), or does not say (None).
+        meta: the field of the letter asked for (issuer, date …), or empty.
+        body: whose phone number is asked for, or empty.
         language: ``zh`` or ``en``, of the answer.
     """
 
@@ -157,6 +165,7 @@ class Question:
     family: str
     planned: bool | None
     meta: str
+    body: str
     language: str
 
 
@@ -178,6 +187,7 @@ def understand(text: str, longest: int = 2000) -> Question:
     folded = fold(text)
     kind = _kind(folded)
     count = _COUNT.search(folded)
+    its = _ITS_PHONE.fullmatch(folded)
     asked = re.sub(r"\s+", " ", _ASKING.sub(" ", folded)).strip()
     return Question(
         text=text,
@@ -191,7 +201,10 @@ def understand(text: str, longest: int = 2000) -> Question:
         years=tuple(_YEAR.findall(folded)),
         family=next((name for name, pattern in _FAMILIES.items() if pattern.search(folded)), ""),
         planned=_planned(folded),
-        meta=next((name for name, pattern in _META.items() if pattern.search(folded)), ""),
+        meta="phone"
+        if its
+        else next((name for name, pattern in _META.items() if pattern.search(folded)), ""),
+        body=(its["body"] or "") if its else "",
         language="zh" if has_han(text) else "en",
     )
 
@@ -211,9 +224,10 @@ def is_no_question(folded: str) -> bool:
 
 
 def _kind(folded: str) -> Kind:
+    if _PHONE.search(folded) and not _OF_PHONES.search(folded):
+        return Kind.PHONE
     tests = (
         (Kind.DATE, re.compile(r"几点")),
-        (Kind.PHONE, _PHONE),
         (
             Kind.LIST,
             re.compile(

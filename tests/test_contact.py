@@ -30,6 +30,9 @@ NAME, PHONE = "沈砚秋", "0716-8420117"
 ASKED_FOR = {
     "联系人是谁?": NAME,
     "联系电话是多少?": PHONE,
+    "电话是多少?": PHONE,
+    "园林局的电话多少": PHONE,
+    "雨河市园林局联系方式": PHONE,
     "怎么联系你们?": PHONE,
     "Who is the contact person?": NAME,
     "What is the contact phone number?": PHONE,
@@ -45,6 +48,8 @@ OTHERS = (
     "How many pocket parks were built?",
     "Who looks after the old trees?",
     "What does this letter promise?",
+    "财政局的电话是多少?",
+    "口袋公园的热线是多少?",
 )
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

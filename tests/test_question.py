@@ -7,7 +7,7 @@ of one line; the language of the answer follows the question.
 import pytest
 
 from rag.errors import QuestionError
-from rag.question import is_no_question, mend, understand, with_words
+from rag.question import Kind, is_no_question, mend, understand, with_words
 from rag.text import fold
 
 
@@ -101,6 +101,24 @@ def test_quoted_names(text, quoted):
     assert understand(text).quoted == quoted
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("举报电话是多少?", Kind.PHONE),
+        ("投诉打哪个热线?", Kind.PHONE),
+        ("装了多少部亲情电话?", Kind.NUMBER),
+        ("热线接了几次电话?", Kind.NUMBER),
+    ],
+)
+def test_which_phone_is_told_from_how_many(text, kind):
+    assert understand(text).kind == kind
+
+
+def test_body_whose_phone_is_asked_for():
+    assert understand("请问民政局的电话是多少?").body == "民政局"
+    assert understand("承办单位的电话是多少?").body == ""
+
+
 def test_places_it_names():
     assert understand("柳川县的签约率是多少?").names == ("柳川县",)
 
@@ -114,6 +132,9 @@ def test_places_it_names():
         ("什么时候答复的?", "date"),
         ("答复的是什么提案?", "subject"),
         ("文号是什么?", "number"),
+        ("电话是多少?", "phone"),
+        ("民政局电话号码是多少?", "phone"),
+        ("举报电话是多少?", ""),
         ("零工驿站建了多少家?", ""),
         ("零工驿站是什么时候建的?", ""),
     ],
