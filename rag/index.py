@@ -19,12 +19,12 @@ from rag.embed import Embedder, Ids, StaticEmbedder, Vectors
 from rag.errors import IndexMismatch
 from rag.heads import Heads, SegmentHeads
 from rag.letter import Letter
-from rag.lists import Kept, Lazy, LetterIds, distinct, ranges
+from rag.lists import Kept, Lazy, LetterIds, distinct, first_of, ranges, ranked
 from rag.lookups import Lookups
 from rag.order import ORDER, Order
 from rag.segment import Pair, Segment, measure_text, measure_words
 from rag.store import REBUILD, Entry, check_built, open_current
-from rag.vectors import Table
+from rag.vectors import MORE, Table
 from rag.words import Found, Words
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Index(Lookups):
         self._order = Order(home / ORDER, self._parts)
         self._kept: Kept[Letter] = old._kept if old else Kept(_LETTERS)
         self._last: tuple[bytes, dict[int, float]] = (b"", {})
+        self._told: tuple[bytes, Ids, Vectors] = (b"", np.zeros(0, np.int64), np.zeros(0, np.float32))
         letters = len(self._order.letters)
         self.letters: Sequence[Letter] = Lazy(letters, self._letter)
         self.measures: Sequence[Pair] = Lazy(int(self._order.measures[-1]), self._measure)
@@ -144,7 +145,7 @@ class Index(Lookups):
 
     def nearest_measures(self, query: Vectors, limit: int) -> dict[int, float]:
         """Return the cosine of the nearest measures, by number; ``query`` has shape ``(dimension,)``."""
-        return _first(self._near(query, max(limit, self._reach)), limit)
+        return first_of(self._near(query, max(limit, self._reach)), limit)
 
     def nearest_sentences(self, query: Vectors, limit: int) -> dict[int, float]:
         """Return the cosine of the nearest sentences, by number; in a large index those of the nearest measures."""
@@ -163,6 +164,17 @@ class Index(Lookups):
         """Return the vectors of sentences: shape ``(len(numbers), dimension)``."""
         places = self._order.sentence_places(np.asarray(numbers, np.int64))
         return self._vectors([p.sentences for p in self._parts], places)
+
+    def sentence_cosines(self, numbers: Ids, query: Vectors) -> Vectors:
+        """Return the cosines of sentences with a query: shape ``(len(numbers),)``; those told for it already are not read again."""
+        asked, known, cosines = self._told
+        if asked != query.tobytes() or not len(known):
+            return self.vectors_of_sentences(numbers) @ query
+        at = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
+        found = known[at] == numbers
+        out: Vectors = cosines[at]
+        out[~found] = self.vectors_of_sentences(numbers[~found]) @ query
+        return out
 
     def sentence_vectors(self, measure: int) -> Vectors:
         """Return the vectors of the sentences of a measure: shape ``(sentences, dimension)``."""
@@ -251,8 +263,10 @@ class Index(Lookups):
         return last[1]
 
     def _best_sentences(self, measures: Ids, query: Vectors, limit: int) -> dict[int, float]:
-        numbers = ranges(*self.sentence_ranges(measures))
-        return _ranked(numbers, self.vectors_of_sentences(numbers) @ query, limit)
+        numbers = ranges(*self.sentence_ranges(np.sort(measures)))
+        cosines = self.vectors_of_sentences(numbers) @ query
+        self._told = query.tobytes(), numbers, cosines
+        return ranked(numbers, cosines, limit)
 
     def _nearest(
         self,
@@ -263,11 +277,11 @@ class Index(Lookups):
         allowed: Bools | None = None,
     ) -> dict[int, float]:
         """The best of all segments; where some rows may not be found, as many more are looked at as it takes."""
-        found, scores = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+        parts: list[tuple[Ids, Ids, Ids, Vectors]] = []
         for s, table in enumerate(tables):
             looked = limit
             while True:
-                rows, products = table.search(query, looked)
+                rows, products = table.rough(query, looked)
                 mine = number(s, rows)
                 fit = mine >= 0
                 if allowed is not None:
@@ -275,9 +289,14 @@ class Index(Lookups):
                 if fit.sum() >= limit or looked >= len(table):
                     break
                 looked *= 4
-            found.append(mine[fit])
-            scores.append(products[fit])
-        return _ranked(np.concatenate(found), np.concatenate(scores), limit)
+            parts.append((np.full(int(fit.sum()), s), rows[fit], mine[fit], products[fit]))
+        if not parts:
+            return {}
+        segments, rows, numbers, cosines = (np.concatenate(column) for column in zip(*parts, strict=True))
+        if any(table.kind == "codes" for table in tables):
+            best = np.argsort(-cosines, kind="stable")[: limit + MORE]
+            numbers, cosines = numbers[best], self._vectors(tables, (segments[best], rows[best])) @ query
+        return ranked(numbers, cosines, limit)
 
     def _vectors(self, tables: Sequence[Table], places: tuple[Ids, Ids]) -> Vectors:
         parts, rows = places
@@ -314,14 +333,14 @@ class _Within(Index):
     def nearest_measures(self, query: Vectors, limit: int) -> dict[int, float]:
         if self._many <= _FEW:
             numbers = self._numbers(self._order.measures)
-            return _ranked(numbers, self.measure_vectors(numbers) @ query, None if self._alone else limit)
-        return _first(self._near_within(query, max(limit, NEAR)), limit)
+            return ranked(numbers, self.measure_vectors(numbers) @ query, None if self._alone else limit)
+        return first_of(self._near_within(query, max(limit, NEAR)), limit)
 
     def nearest_sentences(self, query: Vectors, limit: int) -> dict[int, float]:
         if self._many <= _FEW:
             numbers = self._numbers(self._order.sentences)
             vectors = self.vectors_of_sentences(numbers)
-            return _ranked(numbers, vectors @ query, None if self._alone else limit)
+            return ranked(numbers, vectors @ query, None if self._alone else limit)
         if not self._whole._reach:
             allowed = self._mask(self._order.sentences)
             tables = [p.sentences for p in self._parts]
@@ -373,21 +392,8 @@ class _Within(Index):
         return masks
 
 
-def _ranked(numbers: Ids, scores: Vectors, limit: int | None) -> dict[int, float]:
-    """Numbers with their scores, the best first, of equal ones the first."""
-    if limit is not None and len(scores) > 4 * limit:
-        kept = np.flatnonzero(scores >= np.partition(scores, len(scores) - limit)[len(scores) - limit])
-        numbers, scores = numbers[kept], scores[kept]
-    order = np.lexsort((numbers, -scores))[:limit]
-    return dict(zip(numbers[order].tolist(), scores[order].tolist(), strict=True))
-
-
 def _numbered(found: Iterable[Found], number: Callable[[int, Ids], Ids], limit: int) -> dict[int, float]:
     parts = list(found)
     numbers = [np.zeros(0, np.int64), *(number(f.part, f.rows) for f in parts)]
     scores = [np.zeros(0, np.float32), *(f.scores for f in parts)]
-    return _ranked(np.concatenate(numbers), np.concatenate(scores), limit)
-
-
-def _first(found: dict[int, float], limit: int) -> dict[int, float]:
-    return found if len(found) <= limit else dict(list(found.items())[:limit])
+    return ranked(np.concatenate(numbers), np.concatenate(scores), limit)

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from rag.embed import Ids
 
@@ -92,3 +93,17 @@ def distinct(numbers: Ids) -> Ids:
     new = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
     return ordered[new]
+
+
+def ranked(numbers: Ids, scores: npt.NDArray[np.float32], limit: int | None) -> dict[int, float]:
+    """Numbers with their scores, the best first, of equal ones the first."""
+    if limit is not None and len(scores) > 4 * limit:
+        kept = np.flatnonzero(scores >= np.partition(scores, len(scores) - limit)[len(scores) - limit])
+        numbers, scores = numbers[kept], scores[kept]
+    order = np.lexsort((numbers, -scores))[:limit]
+    return dict(zip(numbers[order].tolist(), scores[order].tolist(), strict=True))
+
+
+def first_of(found: dict[int, float], limit: int) -> dict[int, float]:
+    """The first so many of what is ranked."""
+    return found if len(found) <= limit else dict(list(found.items())[:limit])

@@ -165,7 +165,7 @@ class _Views:
     def __init__(self, index: Searchable, candidates: Ids, query: Vectors) -> None:
         self.whole = index.measure_vectors(candidates) @ query
         begins, ends = index.sentence_ranges(candidates)
-        self._cosines = index.vectors_of_sentences(ranges(begins, ends)) @ query
+        self._cosines = index.sentence_cosines(ranges(begins, ends), query)
         self._firsts = begins
         self._ends = np.cumsum(ends - begins)
         self._begins = self._ends - (ends - begins)

@@ -256,13 +256,13 @@ class Remote(Lookups, ABC):
         """Return the vectors of measures: shape ``(len(numbers), dimension)``."""
         return self._rows(MEASURE, numbers)
 
-    def vectors_of_sentences(self, numbers: Sequence[int] | Ids) -> Vectors:
-        """Return the vectors of sentences: shape ``(len(numbers), dimension)``."""
-        return self._rows(SENTENCE, numbers)
+    def sentence_cosines(self, numbers: Ids, query: Vectors) -> Vectors:
+        """Return the cosines of sentences with a query: shape ``(len(numbers),)``."""
+        return self._rows(SENTENCE, numbers) @ query
 
     def sentence_vectors(self, measure: int) -> Vectors:
         """Return the vectors of the sentences of a measure: shape ``(sentences, dimension)``."""
-        return self.vectors_of_sentences(self.sentence_numbers(measure))
+        return self._rows(SENTENCE, self.sentence_numbers(measure))
 
     def _rows(self, kind: int, numbers: Sequence[int] | Ids) -> Vectors:
         wanted = np.asarray(numbers, np.int64)

@@ -87,8 +87,8 @@ class Searchable(Protocol):
     def measure_vectors(self, numbers: Sequence[int] | Ids) -> Vectors:
         """Return the vectors of measures: shape ``(len(numbers), dimension)``."""
 
-    def vectors_of_sentences(self, numbers: Sequence[int] | Ids) -> Vectors:
-        """Return the vectors of sentences: shape ``(len(numbers), dimension)``."""
+    def sentence_cosines(self, numbers: Ids, query: Vectors) -> Vectors:
+        """Return the cosines of sentences with a query: shape ``(len(numbers),)``."""
 
     def sentence_vectors(self, measure: int) -> Vectors:
         """Return the vectors of the sentences of a measure: shape ``(sentences, dimension)``."""

@@ -25,7 +25,7 @@ from rag.embed import Ids, Vectors
 Halves = npt.NDArray[np.float16]
 
 FEW, CODED = 4_096, 40_000  # rows up to which numpy multiplies, and from which codes are made
-_MORE = 500  # rows beyond those wanted that the codes have to find; all are multiplied exactly
+MORE = 500  # rows beyond those wanted that the codes have to find; all are multiplied exactly
 _TOUCHED = 10_000  # rows read one by one after which their pages are given back
 _HEADER = struct.Struct("<4siqqqBiiifQQQQ")
 _FP16, _INNER_PRODUCT = 4, 0
@@ -119,8 +119,17 @@ class Table:
             )  # they stay in the system's cache, and count for this process no more
         return found
 
-    def search(self, query: Vectors, limit: int, *, exact: bool = False) -> tuple[Ids, Vectors]:
+    def search(self, query: Vectors, limit: int) -> tuple[Ids, Vectors]:
         """Return the rows nearest to a query and their inner products, best first."""
+        rows, products = self.rough(query, limit)
+        if self.kind == "codes":
+            products = self.of(rows) @ query
+            best = np.argsort(-products, kind="stable")[:limit]
+            rows, products = rows[best], products[best]
+        return rows, products
+
+    def rough(self, query: Vectors, limit: int) -> tuple[Ids, Vectors]:
+        """Return as :meth:`search` does; by the codes, where there are any, and then :data:`MORE` rows more."""
         if not self._many:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         limit = min(limit, self._many)
@@ -128,14 +137,12 @@ class Table:
             products = self._floats @ query
             best = np.argsort(-products, kind="stable")[:limit]
             return best, products[best]
-        if self.kind == "flat" or exact:
+        if self.kind == "flat":
             products, found = self._flat.search(query[None, :], limit)
             return found[0], products[0]
-        _, found = self._codes.search(query[None, :], min(limit + _MORE, self._many))
-        rows = found[0][found[0] >= 0]
-        products = self.of(rows) @ query
-        best = np.argsort(-products, kind="stable")[:limit]
-        return rows[best], products[best]
+        products, found = self._codes.search(query[None, :], min(limit + MORE, self._many))
+        known = found[0] >= 0
+        return found[0][known], products[0][known]
 
     @cached_property
     def _floats(self) -> Vectors:

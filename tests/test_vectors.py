@@ -66,7 +66,7 @@ def test_codes_find_nearly_all_of_the_nearest_and_score_them_exactly(large):
     share = []
     for query in rows(20, seed=9):
         found, products = table.search(query, 10)
-        exact, _ = table.search(query, 10, exact=True)
+        exact = np.argsort(-(table.of(np.arange(len(table))) @ query))[:10]
         assert np.allclose(products, table.of(found) @ query, atol=1e-6)
         share.append(len(set(found.tolist()) & set(exact.tolist())) / 10)
     assert np.mean(share) >= 0.98
