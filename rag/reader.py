@@ -9,6 +9,7 @@ logit that the window answers, and a start and an end logit for each token of th
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,14 +243,15 @@ def _best_spans(
     scores = np.where(
         (length >= 0) & (length < LONGEST_ANSWER), first[i][:, None] + last[j][None, :], -np.inf
     )
+    begins, stops = tokens.starts[head + i].tolist(), tokens.ends[head + j].tolist()
     found: list[tuple[int, int, float]] = []
-    for flat in np.argsort(-scores, axis=None):
-        a, b = divmod(int(flat), len(j))
-        if len(found) == many or not np.isfinite(scores[a, b]):
+    order = np.argsort(-scores, axis=None)
+    for flat, score in zip(order.tolist(), scores.ravel()[order].tolist(), strict=True):
+        if len(found) == many or score == -math.inf:
             break
-        begin, end = int(tokens.starts[head + i[a]]), int(tokens.ends[head + j[b]])
+        begin, end = begins[flat // len(j)], stops[flat % len(j)]
         if all(end <= x or begin >= y for x, y, _ in found):
-            found.append((begin, end, float(scores[a, b])))
+            found.append((begin, end, score))
     return tuple(found)
 
 
