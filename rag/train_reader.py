@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -33,6 +34,7 @@ _CHUNK = 2048  # examples sorted by length together
 _READ, _TAUGHT, _MADE = 3, 2, 20_000  # times that an item comes in a pass; questions made by rule in it
 _WITHOUT = 0.4  # of the windows that do not answer: the item's own text without the sentence that answers
 _SWAPPED = {True: 0.1, False: 0.3}  # of the windows that answer, and of those that do not: a word exchanged
+_SHOWN = 8  # batches that tell the range of what is multiplied
 Parts = list[tuple[str, Range]]
 Example = tuple[
     Tokens, Tokens, Range | None, bool
@@ -212,7 +214,8 @@ def train_reader(
     weights = {k: v.numpy().astype(np.float16) for k, v in kept.items()}
     save_file(weights, out / "reader.safetensors")
     config = {**net.config, "embedding": embedder.fingerprint, "characters": characters}
-    sample = [given(embedder.table, e[0], [e[1].cut(0, WINDOW_TOKENS)]) for e in next(examples.batches())]
+    shown = [e for batch in islice(examples.batches(), _SHOWN) for e in batch]
+    sample = [given(embedder.table, e[0], [e[1].cut(0, WINDOW_TOKENS)]) for e in shown]
     save_graph({k: v.astype(np.float32) for k, v in weights.items()}, config, out / "reader.onnx", sample)
     (out / "reader.json").write_text(json.dumps(config, ensure_ascii=False) + "\n", encoding="utf-8")
 
