@@ -46,18 +46,17 @@ def estimate(index: Searchable, question: Question, pick: Pick) -> float:
 
 
 # Fitted by logistic regression on the made-up letters and on teaching texts that the reader never saw (bench/confidence.py),
-# rounded. The constant was raised on letters_a until about as large a share of its answerable questions is refused as of its
-# unanswerable ones is answered; the last three were set by hand.
+# rounded; the last three were set by hand.
 WEIGHTS = {
-    "one": -3.74,
-    "answers": -0.09,
-    "alone": 0.62,
-    "score": 0.39,
-    "english": -0.51,
-    "soft": 0.9,
-    "english_soft": 2.38,
-    "close": 0.25,
-    "worst": -0.1,
+    "one": -3.44,
+    "answers": 0.04,
+    "alone": 0.6,
+    "score": 0.22,
+    "english": -0.63,
+    "soft": 0.97,
+    "english_soft": 2.04,
+    "close": 0.34,
+    "worst": -0.49,
     "title": -6.0,
     "time": -9.0,
     "absent": -1.5,

@@ -15,8 +15,8 @@ WINDOW = 200  # characters
 _FIRST, _READ = 2, 5  # measures that are read at first, and at most
 _WINDOWS = 8  # windows that are read at once
 _SURE, _FAR = (
-    2.5,
-    0.75,
+    1.5,
+    0.85,
 )  # logit that settles it where the next measure's score is below this share of the best
 _KEPT = 20_000  # windows kept as tokens
 _WEIGHT = 0.3  # of the reader's probability in the ranking
