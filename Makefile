@@ -46,7 +46,7 @@ ask: built  ## Ask a question: make ask Q="零工驿站建了多少家?"
 serve: built  ## Start the HTTP service on http://127.0.0.1:8000
 	@$(BIN)/rag serve
 
-index: $(SETUP)  ## Bring the index up to date with seeds/
+index: $(SETUP)  ## Bring the index up to date with the letters in seeds/
 	@$(BIN)/rag index
 
 eval: $(SETUP)  ## Slow quality run, compared with the committed baseline

@@ -72,11 +72,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     search = add("search", commands.do_search, "Find measures.")
     search.add_argument("query", metavar="QUERY")
-    for command, k in ((ask, None), (chat, None), (search, 5)):
+    for command, k, told in ((ask, None, "RAG_TOP_K"), (chat, None, "RAG_TOP_K"), (search, 5, "5")):
         command.add_argument("--letter", metavar="ID", help="only this letter")
-        command.add_argument("-k", type=_positive, default=k, metavar="N", help="measures to look at")
+        many = f"measures to look at, 1 to 50; default: {told}"
+        command.add_argument("-k", type=_positive, default=k, metavar="N", help=many)
     index = add("index", commands.do_index, "Bring the index up to date with the letters.")
-    index.add_argument("paths", nargs="*", metavar="PATH", help="files or folders; default: RAG_SEEDS_DIR")
+    index.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="files or folders; default: RAG_SEEDS_DIR. Other letters go, but those of rag add stay",
+    )
     index.add_argument("--rebuild", action="store_true", help="build anew; repairs a damaged index")
     index.add_argument("--ray", metavar="ADDRESS", help="read and embed on the hosts of this Ray cluster")
     adding = add("add", commands.do_add, "Add letters; they stay until they are removed.")
@@ -85,27 +91,37 @@ def _parser() -> argparse.ArgumentParser:
     removing.add_argument("ids", nargs="+", metavar="ID", help="as rag letters shows them")
     letters = add("letters", commands.do_letters, "List the letters, or show one.")
     letters.add_argument("id", nargs="?", metavar="ID")
-    letters.add_argument("--versions", action="store_true", help="show the text of every version of it")
+    letters.add_argument(
+        "--versions", action="store_true", help="with an ID: show the text of every version of it"
+    )
     evaluate = add(
         "eval", commands.do_eval, "Measure answers on a file of questions, or retrieval on a folder."
     )
-    evaluate.add_argument("questions", nargs="?", metavar="QA.jsonl")
+    evaluate.add_argument(
+        "questions", nargs="?", metavar="QA.jsonl", help="a line: question, and answer, all or refuse"
+    )
     evaluate.add_argument("--beir", metavar="DIR", help="corpus.jsonl, queries.jsonl, qrels.tsv")
     train = add("train", commands.do_train, "Train a bundled model (needs the train extra).")
     train.add_argument("what", choices=("embedder", "reader", "lexicon"))
-    train.add_argument("--data", required=True, metavar="DIR")
+    train.add_argument("--data", required=True, metavar="DIR", help="public data, as the model cards list it")
     train.add_argument("--out", metavar="DIR", help="default: in the package")
-    train.add_argument("--epochs", type=float, default=2, metavar="N", help="over the public data")
+    train.add_argument("--epochs", type=float, default=2, metavar="N", help="embedder: over the public data")
     train.add_argument(
-        "--teaching-epochs", type=float, default=12, metavar="N", help="over the teaching data, after that"
+        "--teaching-epochs",
+        type=float,
+        default=12,
+        metavar="N",
+        help="embedder: over the teaching data, after that",
     )
     train.add_argument("--minutes", type=float, default=60, metavar="N", help="reader: how long to train")
     train.add_argument("--processes", type=_positive, default=2, metavar="N", help="reader: side by side")
     train.add_argument("--start", metavar="MODEL", help="go on from this model folder")
-    doctor = add("doctor", commands.do_doctor, "Check the model, the index and the settings.")
+    doctor = add(
+        "doctor", commands.do_doctor, "Check the models, the letters, the index, the LLM and the prompts."
+    )
     serve = add("serve", commands.do_serve, "Start the HTTP service.")
-    serve.add_argument("--host", metavar="ADDRESS")
-    serve.add_argument("--port", type=int, metavar="N")
+    serve.add_argument("--host", metavar="ADDRESS", help="default: RAG_HOST")
+    serve.add_argument("--port", type=int, metavar="N", help="0 picks one; default: RAG_PORT")
     serve.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes; default: 1")
     add("mcp", commands.do_mcp, "Serve the letters to an agent over standard input and output (MCP).")
     key = add("key", commands.do_key, "Make, list or revoke a key for writing to the service.")

@@ -281,7 +281,7 @@ def do_train(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def do_doctor(options: argparse.Namespace, settings: Settings) -> int:
-    """Check the model, the index and the settings."""
+    """Check the models, the letters, the index, the LLM and the prompts."""
     from rag.doctor import examine
 
     report = examine(settings)

@@ -137,6 +137,8 @@ class Engine:
         Raises:
             IndexStateError: missing, damaged or built otherwise.
             ModelError: the model cannot be opened.
+            PromptError: the refusals cannot be used.
+            DataError: a setting or the lexicon makes no sense.
         """
         settings = settings or Settings()
         model = embedder or open_embedder(settings.embedding_model)
