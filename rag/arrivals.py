@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -33,13 +34,14 @@ class RefusedError(RagError):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What was done to the collection: ids of letters that are new or newer, and of those that are no more."""
+    """What was done to the collection: ids of letters that are new or newer, and of those that are no more; a line a file not read."""
 
     added: list[str]
     removed: list[str]
     generation: str
     letters: int
     measures: int
+    failed: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def add(live: Live, name: str, data: bytes, *, replace: bool = False) -> Taken:
     index = live.engine().index
     mine = dict.fromkeys(a.letter_id for a in report.arrivals)
     mine |= dict.fromkeys(report.unchanged)
-    return Taken([index.letter(i) for i in mine], _change(report))
+    return Taken([index.letter(i) for i in mine], _change(live, report))
 
 
 def remove(live: Live, letter_id: str) -> Change:
@@ -97,17 +99,24 @@ def remove(live: Live, letter_id: str) -> Change:
         report = live.remove([letter_id])
         if path := _file_of(live, letter):
             path.unlink(missing_ok=True)
-        return _change(report)
+        return _change(live, report)
 
 
 def rebuild(live: Live) -> Change:
-    """Build everything anew from the letters of ``RAG_SEEDS_DIR`` and those that were added by hand."""
-    return _change(live.rebuild())
+    """Build everything anew from the letters of ``RAG_SEEDS_DIR`` and those that were added by hand.
+
+    Raises:
+        ConflictError: there is no such folder; an empty one is taken for what it is.
+    """
+    if not live.settings.seeds_dir.is_dir():
+        raise ConflictError("the folder RAG_SEEDS_DIR is not there", "the letters", "put it back, or make it")
+    return _change(live, live.rebuild())
 
 
-def _change(report: Report) -> Change:
+def _change(live: Live, report: Report) -> Change:
     added = [a.letter_id for a in report.arrivals if a.what in (ADDED, UPDATED)]
-    return Change(added, report.removed, report.generation, report.letters, report.measures)
+    failed = [line.replace(f"{live.settings.seeds_dir}/", "") for line in report.failed]
+    return Change(added, report.removed, report.generation, report.letters, report.measures, failed)
 
 
 def safe_name(name: str) -> str:
@@ -154,7 +163,8 @@ def _without(message: str, folder: Path, name: str) -> str:
 def _file_of(live: Live, letter: Letter) -> Path | None:
     folder = live.settings.seeds_dir
     found = letter_files([folder]) if folder.is_dir() else []
-    return next((path for path in found if path.name == letter.source), None)
+    named = (path for path in found if path.name == letter.source)  # in other folders there may be others
+    return next((p for p in named if hashlib.sha256(p.read_bytes()).hexdigest() == letter.sha256), None)
 
 
 def _put(path: Path, data: bytes) -> None:

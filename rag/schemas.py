@@ -191,6 +191,7 @@ class ChangeModel(BaseModel):
     generation: str
     letters: int
     measures: int
+    failed: list[str] = Field(description="files that could not be read, a line each that says why")
 
 
 class StatusModel(BaseModel):

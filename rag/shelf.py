@@ -141,11 +141,14 @@ def add_writing(app: FastAPI, service: Service) -> None:
         "/index/rebuild",
         dependencies=[may_write],
         response_model=schemas.ChangeModel,
-        responses=described(403, 404),
+        responses=described(403, 404, 409),
         summary="Build the index anew from the folder of the letters",
     )
     async def rebuild(request: Request) -> Response:
-        return JSONResponse(asdict(await work.run(request, lambda: arrivals.rebuild(live))))
+        try:
+            return JSONResponse(asdict(await work.run(request, lambda: arrivals.rebuild(live))))
+        except arrivals.ConflictError as error:
+            raise HTTPException(409, str(error)) from error
 
 
 def page() -> Response:

@@ -189,6 +189,30 @@ def test_rebuild_takes_in_what_lies_in_the_folder(client, home):
     assert ids(client) == ["jobs", "park"]
 
 
+def test_letter_goes_with_its_own_file_and_not_with_another_of_that_name(client, home):
+    for place, text in (("a", FIRST), ("b", SECOND)):
+        (home.seeds_dir / place).mkdir()
+        (home.seeds_dir / place / "reply.txt").write_text(text.replace("37处", "41处"), encoding="utf-8")
+    first, second = client.post("/index/rebuild").json()["added"]
+    assert client.get(f"/letters/{second}").json()["text"] == SECOND
+    client.delete(f"/letters/{second}")
+    assert [p.parent.name for p in home.seeds_dir.glob("*/reply.txt")] == ["a"]
+    assert first in ids(client)
+
+
+def test_rebuild_says_which_files_could_not_be_read(client, home):
+    (home.seeds_dir / "broken.txt").write_bytes(b"\x00\x01\x02" * 100)
+    (line,) = client.post("/index/rebuild").json()["failed"]
+    assert line.startswith("broken.txt ")
+    assert str(home.seeds_dir) not in line
+
+
+def test_rebuild_without_the_folder_of_the_letters_keeps_them(client, home):
+    home.seeds_dir.rename(home.seeds_dir.with_name("away"))
+    assert_problem(client.post("/index/rebuild"), 409, "Conflict", "RAG_SEEDS_DIR is not there")
+    assert ids(client) == ["park"]
+
+
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/letters"), ("DELETE", "/letters/park"), ("POST", "/index/rebuild")]
 )
