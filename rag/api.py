@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from copy import copy
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
 import rag
@@ -69,9 +71,21 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     """The document of the routes, with the one shape of errors."""
     if not app.openapi_schema:
         document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=[_without_head(r) for r in app.routes],
         )
         schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         document["components"]["schemas"] |= schema.pop("$defs") | {"Problem": schema}
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _without_head(route: Any) -> Any:
+    """A route as the document shows it: HEAD goes without saying."""
+    if not isinstance(route, APIRoute):
+        return route
+    shown = copy(route)
+    shown.methods = (route.methods or set()) - {"HEAD"}
+    return shown

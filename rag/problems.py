@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from rag.errors import (
+    IndexBusy,
     IndexDamaged,
     IndexMismatch,
     IndexMissing,
@@ -32,6 +33,7 @@ _NO_INDEX = {
     IndexMissing: "there is no index yet; run: rag index",
     IndexDamaged: "the index is damaged; run: rag index --rebuild",
     IndexMismatch: "the index was built by another version or model; run: rag index --rebuild",
+    IndexBusy: "another process is changing the letters; try again when it is done",
     StoreUnavailable: "the letters cannot be reached now; ask again",
 }
 _UNAVAILABLE = "the service is not set up; run: rag doctor"

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
@@ -31,6 +32,7 @@ def add_routes(app: FastAPI, service: Service) -> None:
     _add_openai(app, service)
     _add_page(app)
     _add_state(app, service)
+    _add_heads(app)
 
 
 def _add_asking(app: FastAPI, service: Service) -> None:
@@ -128,7 +130,17 @@ def _add_page(app: FastAPI) -> None:
     def home() -> Response:
         return page()
 
-    app.mount("/web", StaticFiles(directory=WEB))
+    app.mount("/web", PageFiles(directory=WEB))
+
+
+class PageFiles(StaticFiles):
+    """The files of the page; a browser asks each time whether it has the ones of this version, for they go together."""
+
+    def file_response(self, *given: Any, **named: Any) -> Response:
+        """Return the file, or that it has not changed."""
+        response = super().file_response(*given, **named)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def _add_state(app: FastAPI, service: Service) -> None:
@@ -159,3 +171,10 @@ def _add_state(app: FastAPI, service: Service) -> None:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     app.router.routes.append(Route("/mcp", service.mcp))
+
+
+def _add_heads(app: FastAPI) -> None:
+    """Answer HEAD wherever GET is answered, as HTTP asks; the server leaves the body away."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.methods and "GET" in route.methods:
+            route.methods.add("HEAD")

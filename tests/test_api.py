@@ -18,11 +18,12 @@ from fakes import assert_problem, letter_of, serving
 from fastapi.testclient import TestClient
 
 from rag.api import create_app
-from rag.errors import QuestionError
+from rag.errors import IndexBusy, QuestionError
 from rag.events import answer_events
 from rag.flow import Event
 from rag.guard import MAX_BODY_BYTES
 from rag.index import update
+from rag.problems import told
 from rag.settings import Settings
 from rag.store import CURRENT
 
@@ -239,6 +240,17 @@ def test_wrong_method_is_405_and_names_the_right_one(client, method, path):
     response = client.request(method, path)
     assert_problem(response, 405, "Method Not Allowed")
     assert response.headers["allow"]
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/letters", "/letters/haizhou-civil", "/web/main.js"])
+def test_head_is_get_without_its_body(client, path):
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"]
+
+
+def test_writer_that_is_at_work_is_told_as_such():
+    assert told(IndexBusy("x")) == (503, "another process is changing the letters; try again when it is done")
 
 
 @pytest.mark.parametrize("parameters", [{}, {"q": "补助", "k": "many"}, {"q": "补助", "k": 0}])

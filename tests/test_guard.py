@@ -213,6 +213,13 @@ def test_page_and_states_never_need_a_key(opened):
         assert client.get(path).status_code == 200
 
 
+def test_files_of_the_page_are_asked_for_again_and_sent_only_when_they_changed(opened):
+    first = opened().get("/web/main.js")
+    assert first.headers["cache-control"] == "no-cache"
+    again = opened().get("/web/main.js", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
 @pytest.mark.parametrize(
     "path", ["/web/../api.py", "/web/%2e%2e/api.py", "/web/..%2fapi.py", "/web//etc/passwd", "/web/%00"]
 )
