@@ -6,13 +6,18 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import tempfile
 from typing import Any
 
 import uvicorn
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rag import traces
+from rag.errors import SetupError
 from rag.guard import is_loopback
 from rag.problems import MEDIA_TYPE, body
 from rag.settings import Settings
@@ -82,13 +87,30 @@ class PatientProtocol(H11Protocol):
             self.transport.abort()
 
 
+class OwnProxy:
+    """ASGI middleware behind one proxy: of the addresses in X-Forwarded-For only the last counts, for the others are the client's word."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = ProxyHeadersMiddleware(app, "*")  # type: ignore[arg-type] # the same protocol, typed otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with the client and the scheme that the proxy saw."""
+        if scope["type"] == "http":
+            told = Headers(scope=scope).getlist("x-forwarded-for")
+            last = ",".join(told).rpartition(",")[2].strip().encode("latin-1")
+            others = [(k, v) for k, v in scope["headers"] if k != b"x-forwarded-for"]
+            scope = {**scope, "headers": [*others, (b"x-forwarded-for", last)]}
+        await self.app(scope, receive, send)  # type: ignore[arg-type] # as above
+
+
 def create_worker() -> Any:
     """The application of one worker; its settings come from the environment."""
     from rag.api import create_app
 
     settings = Settings()
     set_up_logs(settings)
-    return create_app(settings)
+    app = create_app(settings)
+    return OwnProxy(app) if settings.trust_proxy else app
 
 
 def serve(settings: Settings, workers: int = 1) -> int:
@@ -97,9 +119,10 @@ def serve(settings: Settings, workers: int = 1) -> int:
     A worker that dies is started anew. On SIGTERM or SIGINT nothing new is taken, and what runs is finished.
 
     Raises:
-        SetupError: the environment asks for traces and what makes them is not installed.
+        SetupError: the address cannot be listened on, or the environment asks for traces and what makes them is not installed.
     """
     traces.check()
+    _check_address(settings)
     set_up_logs(settings)
     if not is_loopback(settings.host) and not settings.read_needs_key:
         _log.warning(
@@ -123,9 +146,20 @@ def serve(settings: Settings, workers: int = 1) -> int:
             access_log=False,
             server_header=False,
             date_header=True,
-            proxy_headers=settings.trust_proxy,
-            forwarded_allow_ips="*" if settings.trust_proxy else None,
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             h11_max_incomplete_event_size=32 * 1024,
         )
     return 0
+
+
+def _check_address(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        raise SetupError(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror})",
+            "an address of this machine and a free port",
+            "choose others by --host and --port",
+        ) from error

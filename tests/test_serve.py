@@ -4,6 +4,7 @@ Contract: what runs is finished before it stops; a worker that is killed is star
 that never comes whole does not hold its connection; what is no HTTP is a problem too.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,7 +18,9 @@ from processes import PATIENCE, running, wait_for
 
 import rag.serve
 from rag.api import create_app
+from rag.errors import SetupError
 from rag.keys import Keys
+from rag.serve import serve
 from rag.settings import Settings
 
 ASKED = {"question": "零工驿站建了多少家?"}
@@ -112,3 +115,32 @@ def test_reading_key_of_the_command_line_is_the_one_of_the_service(tmp_path, see
         assert client.post("/chat", json=ASKED).status_code == 401
         headers = {"authorization": f"Bearer {secret}"}
         assert client.post("/chat", json=ASKED, headers=headers).json()["short_answer"] == "63家"
+
+
+@pytest.mark.parametrize(
+    ("told", "client"),
+    [
+        (["203.0.113.9"], "203.0.113.9"),
+        (["6.6.6.6, 203.0.113.9"], "203.0.113.9"),
+        (["6.6.6.6", "203.0.113.9:5123"], "203.0.113.9"),
+        (["6.6.6.6, [2001:db8::1]:443"], "2001:db8::1"),
+        ([], "127.0.0.1"),
+    ],
+)
+def test_behind_a_proxy_the_client_is_who_the_proxy_saw_not_who_it_says_it_is(told, client):
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["client"][0])
+
+    headers = [(b"x-forwarded-for", t.encode()) for t in told]
+    scope = {"type": "http", "client": ("127.0.0.1", 1), "scheme": "http", "headers": headers}
+    asyncio.run(rag.serve.OwnProxy(app)(scope, None, None))
+    assert seen == [client]
+
+
+def test_port_in_use_is_an_error_that_says_what_to_do():
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SetupError) as caught:
+        serve(Settings(port=taken.getsockname()[1], _env_file=None))
+    assert "Address already in use" in str(caught.value)
+    assert str(caught.value).endswith("choose others by --host and --port")
