@@ -134,9 +134,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if not 1 <= number <= 50:
-        raise argparse.ArgumentTypeError(f"{number} is not between 1 and 50")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number between 1 and 50")
     return number
 
 

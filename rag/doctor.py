@@ -9,8 +9,10 @@ import rag
 from rag.embed import open_embedder
 from rag.engine import load_refusals
 from rag.errors import RagError
+from rag.keys import Keys
 from rag.llm import open_model
 from rag.prompts import load_prompts
+from rag.rank import load_lexicon
 from rag.read import letter_files
 from rag.reader import open_reader
 from rag.settings import Settings
@@ -33,6 +35,14 @@ def examine(settings: Settings) -> dict[str, Any]:
         )
         facts["structure"] = index.structure()
         store.check()
+    except RagError as error:
+        problems.append(str(error))
+    try:
+        facts["lexicon"] = f"{len(load_lexicon(settings.lexicon))} words of your own"
+    except RagError as error:
+        problems.append(str(error))
+    try:
+        facts["keys"] = f"{len(Keys(settings.keys_file).all())} in {settings.keys_file}"
     except RagError as error:
         problems.append(str(error))
     try:

@@ -407,6 +407,21 @@ def test_doctor_reports_every_problem_and_exits_1(call):
     assert "refusals.toml" in second
 
 
+def test_doctor_sees_a_lexicon_and_keys_that_cannot_be_read(call, tmp_path):
+    (tmp_path / "keys.json").write_text("{", encoding="utf-8")
+    done = call("doctor", "--json", lexicon=tmp_path / "none.yaml", keys_file=tmp_path / "keys.json")
+    assert done.returncode == 1
+    first, second = json.loads(done.stdout)["problems"]
+    assert "none.yaml cannot be used" in first
+    assert "make new ones: rag key new" in second
+
+
+def test_number_that_is_none_is_told_in_plain_words(call):
+    done = call("search", "x", "-k", "many")
+    assert done.returncode == 2
+    assert "'many' is not a whole number between 1 and 50" in done.stderr
+
+
 def test_eval_of_answers(call, tmp_path):
     rows = [
         {
