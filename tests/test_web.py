@@ -221,6 +221,32 @@ def test_shared_question_is_asked_again(opened):
     assert page.locator(".short").inner_text() == "63家"
 
 
+def test_answer_that_is_cut_off_says_so_and_can_be_asked_again(opened):
+    page = opened()
+    cut = 'event: status\ndata: {"state": "reading"}\n\n'
+    page.route("**/chat", lambda r: r.fulfill(content_type="text/event-stream", body=cut), times=1)
+    page.fill("#question", ASKED)
+    page.press("#question", "Enter")
+    expect(page.locator(".turn .failure")).to_contain_text("连不上服务")
+    page.get_by_role("button", name="再试一次").click()
+    expect(page.locator(".turn .short")).to_have_text("63家")
+
+
+def test_address_that_is_no_encoding_leaves_the_page_usable(opened):
+    page = opened("/letters/100%", expected="404")
+    page.locator("#starters button").first.wait_for()
+
+
+def test_enter_that_ends_a_composition_sends_nothing(opened):
+    page = opened()
+    page.locator("#starters button").first.wait_for()
+    page.fill("#question", ASKED)
+    page.evaluate(
+        "document.getElementById('question').dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', keyCode: 229}))"
+    )
+    assert page.locator(".turn").count() == 0
+
+
 def test_list_is_filtered_and_opens_a_letter(opened):
     page = opened()
     page.click("#show-letters")
@@ -254,6 +280,38 @@ def test_selected_words_are_copied_as_a_quote_with_their_address(opened, service
     told = page.evaluate("navigator.clipboard.readText()")
     assert told.startswith("“贵单位”\n")
     assert told.endswith(f"{service[0]}/letters/wuhan-hrss-2025-07-31#c=5-8")
+
+
+@pytest.mark.parametrize("which", [1, -1])
+def test_paragraph_chosen_by_three_clicks_is_copied_without_the_blank_after_it(opened, seed, which):
+    page = opened("/letters/wuhan-hrss-2025-07-31")
+    paragraph = page.locator(".text p").nth(which)
+    paragraph.click(click_count=3)
+    page.get_by_role("button", name="复制引文").click()
+    page.locator(".toast.on").wait_for()
+    told = page.evaluate("navigator.clipboard.readText()")
+    assert told.startswith(f"“{paragraph.text_content().strip()}”\n")
+    start, end = map(int, told.rpartition("#c=")[2].split("-"))
+    assert seed.text[start:end] == paragraph.text_content().strip()
+
+
+def test_contents_lead_to_a_measure_within_a_line(opened, service, tmp_path):
+    _, key = service
+    page = opened()
+    path = tmp_path / "inline.txt"
+    path.write_text(
+        "关于河道的答复\n某委员：\n一、清河道。清理河道9公里。\n二、建设施。（一）建泵站。建成泵站3座。（二）建水闸。建成水闸4座。\n",
+        encoding="utf-8",
+    )
+    page.click("#show-add")
+    page.fill("#key", key)
+    page.set_input_files("#files", path)
+    page.get_by_role("button", name="看原文").click()
+    page.locator(".contents summary").click()
+    count = page.locator(".contents button").count()
+    assert [page.locator(f"#m{i}").count() for i in range(count)] == [1] * count
+    following = page.evaluate("document.querySelector('.text span[id]').nextSibling.textContent")
+    assert following.startswith("（一）建泵站。")
 
 
 def test_all_by_keyboard(opened):

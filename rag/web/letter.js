@@ -94,29 +94,31 @@ function text() {
     if (line.trim()) {
       const first = start + Array.from(line.match(/^\s*/)[0]).length;
       const number = starts.get(first) ?? starts.get(start);
+      const within = [...starts].filter(([at]) => first < at && at < end);
       const measure = letter.measures[number];
       const kind = inside(letter.headings, first) ? "h3" : "p";
       const style = inside(letter.furniture, first) ? ".furniture" : line.trim() === letter.issuer || DATE.test(line.trim()) ? ".sign" : "";
       const bold = measure?.heading ? first + Array.from(measure.heading).length : first;
       lines.push(el(kind + style, { id: number === undefined ? null : `m${number}`, "data-start": start },
-        pieces(start, end, first, bold)));
+        pieces(start, end, first, bold, within)));
     }
     start = end + 1;
   }
   return el("div.text", { lang: "zh-CN" }, lines);
 }
 
-/** A line cut where the heading ends and where the marked slice begins and ends. */
-function pieces(start, end, first, bold) {
+/** A line cut where the heading ends, where measures begin within it, and where the marked slice begins and ends. */
+function pieces(start, end, first, bold, within) {
   const { chars, range } = shown;
-  const cuts = [start, end, first, bold, range?.start ?? start, range?.end ?? end];
+  const begins = new Map(within);
+  const cuts = [start, end, first, bold, range?.start ?? start, range?.end ?? end, ...begins.keys()];
   const at = [...new Set(cuts.map((c) => Math.min(Math.max(c, start), end)))].sort((a, b) => a - b);
   return at.slice(1).map((to, i) => {
     const from = at[i];
     let node = quoted(chars.slice(from, to).join(""));
     if (to <= bold && from >= first) node = [el("strong", {}, node)];
     if (range && from >= range.start && to <= range.end) node = [el("mark", { tabindex: "-1" }, node)];
-    return node;
+    return begins.has(from) ? [el("span", { id: `m${begins.get(from)}` }), node] : node;
   });
 }
 
@@ -147,8 +149,13 @@ function selected() {
   const selection = getSelection();
   if (selection.isCollapsed) return null;
   const { startContainer, startOffset, endContainer, endOffset } = selection.getRangeAt(0);
-  const [start, end] = [offset(startContainer, startOffset), offset(endContainer, endOffset)];
-  return start !== null && end !== null && start < end ? { start, end } : null;
+  const { chars } = shown;
+  let start = offset(startContainer, startOffset);
+  if (start === null) return null;
+  let end = offset(endContainer, endOffset) ?? chars.length; // what follows the text is not of it
+  while (start < end && !chars[start].trim()) start += 1;
+  while (start < end && !chars[end - 1].trim()) end -= 1;
+  return start < end ? { start, end } : null;
 }
 
 function offset(node, at) {

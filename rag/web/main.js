@@ -81,13 +81,22 @@ function setScope(letter) {
   $("question").focus();
 }
 
+/** The id in an address; one that was not made by this page may be no encoding at all. */
+function named(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 /** What the address names: a letter, a slice of it, a question. */
 async function route() {
   const letter = /^\/letters\/([^/]+)$/.exec(location.pathname)?.[1];
   const slice = /^#c=(\d+)-(\d+)$/.exec(location.hash);
   if (letter) {
     const range = slice && { start: Number(slice[1]), end: Number(slice[2]) };
-    await openLetter(decodeURIComponent(letter), range, null, act);
+    await openLetter(named(letter), range, null, act);
   } else if (shownLetter()) {
     closeLetter();
   }
@@ -134,7 +143,8 @@ function setUp() {
   };
   question.addEventListener("input", grow);
   question.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    const composing = event.isComposing || event.keyCode === 229; // Safari says so in its own way
+    if (event.key === "Enter" && !event.shiftKey && !composing) {
       event.preventDefault();
       submit();
     }

@@ -61,6 +61,10 @@ export const get = async (path) => (await call(path)).json();
 export const remove = async (path) => (await call(path, { method: "DELETE" })).json();
 export const letterPath = (id) => `/letters/${encodeURIComponent(id)}`;
 
+function cut(error) {
+  throw error.name === "AbortError" ? error : new Problem(0, say("lost"));
+}
+
 /** Ask; yields [event, data] as they come. */
 export async function* ask(question, letterId, history, signal) {
   const response = await call("/chat", {
@@ -72,13 +76,14 @@ export async function* ask(question, letterId, history, signal) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
+    const { done, value } = await reader.read().catch(cut);
+    if (done) throw new Problem(0, say("lost")); // the last event has not come
     const blocks = (rest + value).split("\n\n");
     rest = blocks.pop();
     for (const block of blocks) {
       const [, name, data] = block.match(/^event: (\w+)\ndata: (.*)$/s) ?? [];
       if (name === "error") throw new Problem(JSON.parse(data).status, JSON.parse(data).detail);
+      if (name === "done") return;
       if (name) yield [name, JSON.parse(data)];
     }
   }
