@@ -21,7 +21,9 @@ from rag.engine import Answer, Citation
 from rag.errors import RagError
 
 MODEL = "letter-rag"
-_ACTIVE = re.compile(r"<|!\[|(?<=\])\(")  # what Markdown would take for a tag, a picture or a link
+_ACTIVE = re.compile(
+    r"<|!\[|(?<=\])[(:]"
+)  # what Markdown would take for a tag, a picture, a link or where one leads
 
 
 class TextPart(BaseModel):

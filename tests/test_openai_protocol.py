@@ -175,6 +175,7 @@ def test_curl_gets_answer_and_citation(address, stream):
         ("<img src=x>建成", r"\<img src=x>建成"),
         ("![x](http://evil.example/a.png)", r"\![x]\(http://evil.example/a.png)"),
         ("[点](javascript:alert(1))", r"[点]\(javascript:alert(1))"),
+        ("[1]: http://evil.example/建成63家。", r"[1]\: http://evil.example/建成63家。"),
     ],
 )
 def test_markdown_in_a_letter_is_text(text, shown):
