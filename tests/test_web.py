@@ -6,6 +6,7 @@ fetched from elsewhere and nothing is complained of in the console; axe finds no
 Needs Chromium (Debian: ``apt-get install chromium fonts-wqy-microhei``); skipped without it; `.ci/run` installs it where it can.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -230,6 +231,41 @@ def test_answer_that_is_cut_off_says_so_and_can_be_asked_again(opened):
     expect(page.locator(".turn .failure")).to_contain_text("连不上服务")
     page.get_by_role("button", name="再试一次").click()
     expect(page.locator(".turn .short")).to_have_text("63家")
+
+
+def test_letter_that_comes_late_does_not_take_the_place_of_the_one_chosen_after_it(opened):
+    page = opened()
+    held = []
+    page.route("**/letters/haizhou-civil", lambda r: held.insert(0, r))
+    for words in ("海洲", "松禾"):
+        page.click("#show-letters")
+        page.fill("#filter", words)
+        expect(page.locator(".found li")).to_have_count(1)
+        page.click(".found a")
+    expect(page.locator("#letter-title")).to_contain_text("松禾")
+    with page.expect_response("**/letters/haizhou-civil"):
+        held[0].continue_()
+    page.wait_for_timeout(100)
+    expect(page.locator("#letter-title")).to_contain_text("松禾")
+    assert page.url.endswith("/letters/songhe-jobs")
+
+
+def test_number_that_stands_out_is_a_whole_one(opened):
+    page = opened()
+    answer = {
+        "answer": "建成驿站63家,其中星级驿站3家。[1]",
+        "short_answer": "3家",
+        "confidence": 0.95,
+        "mode": "extractive",
+        "refused": False,
+        "citations": [],
+    }
+    body = f"event: answer\ndata: {json.dumps(answer)}\n\nevent: done\ndata: {{}}\n\n"
+    page.route("**/chat", lambda r: r.fulfill(content_type="text/event-stream", body=body))
+    page.fill("#question", "星级驿站多少家?")
+    page.press("#question", "Enter")
+    expect(page.locator(".sentences .key")).to_have_text("3家")
+    assert page.locator(".key").evaluate("k => k.previousSibling.textContent") == "建成驿站63家,其中星级驿站"
 
 
 def test_address_that_is_no_encoding_leaves_the_page_usable(opened):

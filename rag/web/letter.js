@@ -7,6 +7,7 @@ import { say } from "/web/words.js";
 const DATE = /^[\d〇一二三四五六七八九十]{4}年[\d一二三四五六七八九十]{1,3}月[\d一二三四五六七八九十]{1,3}日$/;
 const known = new Map();
 let shown = null; // {letter, chars, range, back}
+let wanted = 0; // counts what was to be shown; only the last of it is
 
 export const shownLetter = () => shown?.letter;
 
@@ -24,6 +25,7 @@ export const forget = () => known.clear();
 /** Show a letter; `range` is {start, end} or null, `back` gets the focus when it is closed. */
 export async function openLetter(id, range, back, act) {
   const pane = $("letter");
+  const mine = (wanted += 1);
   let letter;
   try {
     letter = await fetchLetter(id);
@@ -31,6 +33,7 @@ export async function openLetter(id, range, back, act) {
     toast(problem.status === 404 ? say("noLetter") : problem.message);
     return false;
   }
+  if (mine !== wanted) return false;
   const chars = shown?.letter === letter ? shown.chars : Array.from(letter.text);
   shown = { letter, chars, range, back: back ?? shown?.back };
   clear(pane, head(letter, act), about(letter), contents(letter), text(), foot());
@@ -48,6 +51,7 @@ export async function openLetter(id, range, back, act) {
 }
 
 export function closeLetter() {
+  wanted += 1;
   if (!shown) return;
   const { back } = shown;
   shown = null;

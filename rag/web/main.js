@@ -97,7 +97,7 @@ async function route() {
   if (letter) {
     const range = slice && { start: Number(slice[1]), end: Number(slice[2]) };
     await openLetter(named(letter), range, null, act);
-  } else if (shownLetter()) {
+  } else {
     closeLetter();
   }
   const asked = new URLSearchParams(location.search).get("q");

@@ -60,12 +60,19 @@ function marked(line, answer, act) {
 
 function emphasised(text, short) {
   for (const piece of short.split("；")) {
-    const at = piece ? text.indexOf(piece) : -1;
+    const at = piece ? standing(text, piece) : -1;
     if (at >= 0 && piece.length < text.length) {
       return [...quoted(text.slice(0, at)), el("b.key", {}, ...quoted(piece)), ...quoted(text.slice(at + piece.length))];
     }
   }
   return quoted(text);
+}
+
+/** Where a piece stands in a text; not where it is the end of a longer number, as 3家 in 63家. */
+function standing(text, piece) {
+  let at = text.indexOf(piece);
+  while (at > 0 && /^\d/.test(piece) && /\d[.,]?$/.test(text.slice(0, at))) at = text.indexOf(piece, at + 1);
+  return at;
 }
 
 function notes(answer, first) {
