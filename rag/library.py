@@ -103,7 +103,9 @@ def follow(
     """
     with keeper.following(rebuild=rebuild, verify=verify) as catalogue:
         pinned = any(v.pinned for v in catalogue.find(current=1))
-        files = _files(paths, empty=empty or pinned)
+        files = letter_files([p for p in paths if p.exists() or p == STDIN or not empty])
+        if not files and not (empty or pinned):
+            raise no_letters(paths)
         gone = catalogue.files().keys() - {_origin(f) for f in files}
         anew = rebuild or catalogue.about("parser") not in ("", str(PARSER_VERSION))
         if rebuild:
@@ -253,13 +255,6 @@ def _parse_again(catalogue: Records, report: Report) -> None:
         with catalogue.transaction():
             catalogue.delete([v])
             catalogue.add(new, content_of(new), embedded_of(new), origin=state.origin, pinned=state.pinned)
-
-
-def _files(paths: Sequence[Path], *, empty: bool) -> list[Path]:
-    files = letter_files([p for p in paths if p.exists() or p == STDIN or not empty])
-    if not files and not empty:
-        raise no_letters(paths)
-    return files
 
 
 def _origin(path: Path) -> str:

@@ -386,3 +386,11 @@ def test_search_within_letters_finds_these_only(keeper):
     query = keeper.embedder.queries(["第5镇修路3公里。"])[0]
     near = index.within(["big5"]).nearest_sentences(query, 1)
     assert len(near) == sum(len(m.sentences) for a, m in index.measures if a.id == "big5")
+
+
+def test_folder_that_is_gone_takes_no_letter_with_it(built, seeds, tmp_path):
+    add(built, [write(tmp_path / "c.txt", text(issuer="某市教育局").replace("站点", "学校"))])
+    seeds.rename(tmp_path / "elsewhere")
+    with pytest.raises(LetterError, match="does not exist"):
+        follow(built, [seeds])
+    assert sorted(texts(built)) == ["a", "b", "c"]
