@@ -15,7 +15,7 @@ from threading import Event, Lock, Thread
 
 from rag.embed import Embedder, open_embedder
 from rag.engine import Engine
-from rag.errors import IndexBusy, IndexStateError, LetterError, RagError
+from rag.errors import IndexBusy, IndexStateError, LetterError, RagError, StoreUnavailable
 from rag.keeper import Keeping, Report
 from rag.library import add, follow, follow_changes, remove, tidy_up
 from rag.read import Source
@@ -72,6 +72,8 @@ class Live:
             elif named not in ("", self._engine.index.generation, self._refused):
                 try:
                     self._engine = self._engine.renewed()
+                except StoreUnavailable as error:
+                    _log.warning("the new index cannot be opened now (%s); it is tried again", error)
                 except IndexStateError:
                     self._refused = named
                     _log.exception("the new index cannot be opened; the old one stays in use")
