@@ -18,7 +18,7 @@ from rag import bm25
 from rag.catalogue import Catalogue
 from rag.derive import Progress, quiet, vectors_of
 from rag.embed import Embedder
-from rag.errors import IndexMissing, RagError
+from rag.errors import IndexMismatch, IndexMissing, RagError
 from rag.keeper import Keeper, Report, fits
 from rag.letter import PARSER_VERSION, Letter
 from rag.milvus_client import EXACT, KINDS, NEVER, Client, client_of, dimension_of, packed
@@ -66,9 +66,14 @@ class MilvusKeeper:
         Raises:
             IndexMismatch: naming what differs and the command that repairs it.
         """
-        del catalogue
         with contextlib.suppress(IndexMissing):
             check_built(self.client.newest()[1], self.embedder)
+            if not catalogue.about(_MARK):
+                raise IndexMismatch(
+                    f"the letters in {self.client.place} are of another catalogue than {catalogue.path}",
+                    "the machine that wrote them",
+                    "change them there, or replace them all: rag index --rebuild",
+                )
 
     def publish(self, catalogue: Catalogue, report: Report, *, anew: bool = False) -> Report:
         """Write what is new into Milvus, then the generation, and note it in the report."""
@@ -106,15 +111,13 @@ class _Publisher:
         if known.get(n, {}).get("build") == build and not going and not coming:
             return
         manifest = {**manifest, "generation": f"gen-{secrets.token_hex(8)}", "at": time.time()}
-        self._clean(known)
+        self._clean(known, build)
         self._take_out(build, n + 1, going)
         manifest["next"] = self._write(build, n + 1, coming, manifest["next"])
         self._write_counts(build, n + 1)
         sizes = self._catalogue.sizes(list(wanted))
         manifest |= {"letters": len(wanted), "measures": sum(sizes.values())}
         self._client.publish(n + 1, manifest)
-        with self._catalogue.transaction():
-            self._catalogue.set_about(_MARK, build)
 
     def _begin(self, wanted: dict[int, str]) -> dict[str, Any]:
         """A build of its own, beside the one in use."""
@@ -122,6 +125,8 @@ class _Publisher:
         many = sum(self._catalogue.sizes(list(wanted)).values())
         large = many > EXACT
         self._client.make(build, self._embedder.dimension, large=large)
+        with self._catalogue.transaction():
+            self._catalogue.set_about(_MARK, build)
         model = self._embedder
         return {
             "build": build,
@@ -140,7 +145,7 @@ class _Publisher:
         marked = self._client.rows(name, f"died > {n} and died < {NEVER}", (*_LETTER, *_TERMS))
         self._client.insert(name, [{**row, "died": NEVER, "none": [0.0, 0.0]} for row in marked])
 
-    def _clean(self, known: dict[int, dict[str, Any]]) -> None:
+    def _clean(self, known: dict[int, dict[str, Any]], begun: str) -> None:
         """Delete what only generations held that nobody reads any more."""
         past = [n for n, manifest in known.items() if manifest["at"] < time.time() - GRACE_S]
         if not past:
@@ -148,6 +153,7 @@ class _Publisher:
         oldest = max(past)
         self._client.forget([n for n in known if n < oldest])
         builds = {manifest["build"] for n, manifest in known.items() if n >= oldest}
+        self._client.drop([*builds, begun])
         for build in builds:
             self._delete_letters(
                 build, self._client.rows(f"{build}_letters", f"died <= {oldest}", ("id", "place"))
