@@ -14,7 +14,7 @@ import numpy as np
 from rag.catalogue import Version
 from rag.embed import Embedded
 from rag.letter import Letter
-from rag.pg_index import letter_from
+from rag.pg_index import letter_from, own
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -71,7 +71,7 @@ class PgCatalogue:
 
     def set_up(self) -> None:
         """Make the tables where there are none."""
-        if self._rows("SELECT to_regclass('about')")[0][0] is None:
+        if self._rows(f"SELECT {own('about')}")[0][0] is None:
             with self.transaction():
                 self.connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
                 for statement in _TABLES.split(";"):

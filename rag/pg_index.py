@@ -33,11 +33,25 @@ _POSTINGS = 256 << 20  # bytes of postings that are kept in memory
 
 _KNOWN = "EXISTS (SELECT FROM generations WHERE token = %(generation)s)"
 _PACKED = f"SELECT {_KNOWN}, string_agg(int8send(id), ''::bytea), string_agg(float8send(score), ''::bytea)"
-_NEWEST = """
-SELECT n, token, parser, model, fingerprint, dimension, letters, measures FROM generations ORDER BY n DESC LIMIT 1"""
+_LONGEST = 600  # characters of a term that is written as it is: an index of PostgreSQL takes 2,704 bytes
 _LETTERS = """
 SELECT p, key, v, first_measure, first_sentence, measure_terms, sentence_terms FROM letters
 WHERE born <= %(n)s AND (died IS NULL OR died > %(n)s)"""
+
+
+def own(name: str) -> str:
+    """Return what is SQL for a table or an index of this collection: its schema's, not another's further on in the path."""
+    return f"to_regclass(quote_ident(current_schema()) || '.{name}')"
+
+
+_NEWEST = f"""
+SELECT n, token, parser, model, fingerprint, dimension, letters, measures FROM generations
+WHERE tableoid = {own("generations")} ORDER BY n DESC LIMIT 1"""  # noqa: S608 (constants)
+
+
+def written(term: str) -> str:
+    """Return a term as it is written: a very long one as its digest."""
+    return term if len(term) <= _LONGEST else hashlib.sha256(term.encode()).hexdigest()
 
 
 def read_generation(connection: Connection[Any], place: str) -> tuple[int, dict[str, Any]]:
@@ -181,14 +195,14 @@ class PgIndex(Remote):
         missing = [t for t in dict.fromkeys(terms) if t not in found]
         if not missing:
             return found
-        parts: dict[str, list[bytes]] = {t: [] for t in missing}
+        parts: dict[str, list[bytes]] = {written(t): [] for t in missing}
         query = f"SELECT {_KNOWN}, array_agg(term), array_agg(postings) FROM words WHERE kind = %(kind)s AND term = ANY(%(terms)s)"  # noqa: S608 (constants)
-        values = {"generation": self.generation, "kind": kind, "terms": missing}
+        values = {"generation": self.generation, "kind": kind, "terms": list(parts)}
         known, names, postings = self._pool.row(query, values)
         self._check(known)
         for term, some in zip(names or (), postings or (), strict=True):
             parts[term].append(some)
-        fresh = {t: self._numbered(kind, b"".join(some)) for t, some in parts.items()}
+        fresh = {t: self._numbered(kind, b"".join(parts[written(t)])) for t in missing}
         self._keep(kind, fresh)
         return found | fresh
 

@@ -7,12 +7,13 @@ or a new primary that never got it, is an error and not another answer.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rag.errors import DataError, IndexMissing, StoreUnavailable
+from rag.errors import DataError, IndexMissing, IndexStateError, StoreUnavailable
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -30,6 +31,9 @@ _PATIENCE = {
 _SESSION = (
     "SET hnsw.iterative_scan = strict_order; SET hnsw.ef_search = 400; SET hnsw.max_scan_tuples = 200000"
 )
+_HOME = "SELECT current_schema(), split_part(current_setting('search_path'), ',', 1)"
+_TOLD = re.compile('(?:: | in )".*')  # what the driver quotes of an address, which may be its password
+_ADDRESS = "one like postgresql://user@host:5432/letters"
 _IDLE = 8  # connections kept open
 _MISSING = "there is no index in {}"
 
@@ -63,10 +67,8 @@ class Pool:
         try:
             self._given: dict[str, Any] = self._psycopg.conninfo.conninfo_to_dict(url)
         except self._psycopg.ProgrammingError as error:
-            raise DataError(
-                f"RAG_STORE is no address of PostgreSQL ({' '.join(str(error).split())})",
-                "one like postgresql://user@host:5432/letters",
-            ) from error
+            said = _TOLD.sub("", " ".join(str(error).split()))
+            raise DataError(f"RAG_STORE is no address of PostgreSQL ({said})", _ADDRESS) from None
         self.place = _shown(self._given)
         self._idle: list[Connection[Any]] = []
         self._pinned: dict[str, Any] = {}
@@ -103,6 +105,7 @@ class Pool:
         Raises:
             StoreUnavailable: the server does not answer, or went away.
             IndexMissing: there is nothing of this program.
+            IndexStateError: it may not be read.
         """
         connection = self._take()
         try:
@@ -113,6 +116,13 @@ class Pool:
         except (self._psycopg.OperationalError, self._psycopg.InterfaceError) as error:
             self._drop(connection)
             raise unreachable(self.place, error) from error
+        except self._psycopg.Error as error:
+            connection.close()
+            raise IndexStateError(
+                f"{self.place} cannot be read ({said_by(error)})",
+                "a role that may read the tables of this program",
+                "see docs/stores.md",
+            ) from error
         except BaseException:
             connection.close()
             raise
@@ -123,13 +133,35 @@ class Pool:
 
         Raises:
             StoreUnavailable: no server answers.
+            IndexStateError: the schema that the address names is not there.
+            DataError: an option of the address is wrong.
         """
         known = {**_PATIENCE, "application_name": "letter-rag", **self._given, **more}
         try:
-            connection: Connection[Any] = self._psycopg.connect(**known, autocommit=True)
+            with contextlib.ExitStack() as failed:
+                connection: Connection[Any] = self._psycopg.connect(**known, autocommit=True)
+                failed.callback(connection.close)
+                self._prepare(connection)
+                failed.pop_all()
+                return connection
         except self._psycopg.OperationalError as error:
             raise unreachable(self.place, error) from error
-        return connection
+        except self._psycopg.ProgrammingError as error:
+            raise DataError(f"RAG_STORE cannot be used ({said_by(error)})", _ADDRESS) from error
+
+    def _prepare(self, connection: Connection[Any]) -> None:
+        """Set what sessions need; without the schema that is named first, the tables of another collection would be found."""
+        with contextlib.suppress(self._psycopg.errors.UndefinedObject):
+            connection.execute(_SESSION)
+        here, first = connection.execute(_HOME).fetchone() or (None, "")
+        named = first.strip()
+        named = named[1:-1] if named.startswith('"') else named.lower()
+        if here is None or named not in (here, "$user"):
+            raise IndexStateError(
+                f"{self.place} has no schema {first.strip()} that may be used",
+                "the first of search_path",
+                "make it (CREATE SCHEMA), or let this role into it",
+            )
 
     def close(self) -> None:
         """Close what is open."""
@@ -151,8 +183,6 @@ class Pool:
             connection = self.connect()
         with self._lock:
             self._pinned = {"host": connection.info.host, "port": str(connection.info.port)}
-        with contextlib.suppress(self._psycopg.errors.UndefinedObject):
-            connection.execute(_SESSION)
         return connection
 
     def _give(self, connection: Connection[Any]) -> None:
@@ -178,8 +208,12 @@ def pool_of(url: str) -> Pool:
 
 def unreachable(place: str, error: Exception) -> StoreUnavailable:
     """The error for a server that does not answer."""
-    told = " ".join(str(error).split())[:200]
-    return StoreUnavailable(f"{place} does not answer ({told})", "a PostgreSQL server", "try again")
+    return StoreUnavailable(f"{place} does not answer ({said_by(error)})", "a PostgreSQL server", "try again")
+
+
+def said_by(error: Exception) -> str:
+    """What the driver says, in one line of 200 characters at most."""
+    return " ".join(str(error).split())[:200]
 
 
 def _shown(given: dict[str, Any]) -> str:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from rag.derive import Progress, quiet
 from rag.embed import Embedder
-from rag.errors import IndexBusy, IndexStateError, RagError, StoreUnavailable
+from rag.errors import IndexBusy, IndexMissing, IndexStateError, RagError, StoreUnavailable
 from rag.keeper import Report
 from rag.pg_catalogue import PgCatalogue
 from rag.pg_index import EXACT, PgIndex, read_generation
-from rag.pg_pool import Pool, driver, pool_of, unreachable
+from rag.pg_pool import Pool, driver, pool_of, said_by, unreachable
 from rag.pg_writer import Publisher
 from rag.store import check_built
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _LOCK = "hashtext('letter-rag'), hashtext(current_schema())"
+_ALIVE = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
 _LOOK = 0.1  # seconds between two tries for the lock, or two looks whether a replica has caught up
 _CAUGHT_UP_S = 10.0  # how long a writer waits for its replica
 _HOLDER = """
 SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+WHERE locktype = 'advisory' AND granted AND classid = hashtext('letter-rag')::oid AND objid = hashtext(current_schema())::oid
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,9 @@ class PgKeeper:
         name = f"letter-rag process {os.getpid()} on {socket.gethostname()}"
         connection = self.pool.connect(target_session_attrs="read-write", application_name=name)
         with contextlib.closing(connection), _told(self.pool.place):
+            connection.execute(
+                _ALIVE
+            )  # the lock of a machine that is gone without a word is free within seconds
             self._lock(connection)
             catalogue = PgCatalogue(connection)
             catalogue.set_up()
@@ -113,9 +118,8 @@ def _told(place: str) -> Iterator[None]:
     except psycopg.OperationalError as error:
         raise unreachable(place, error) from error
     except psycopg.Error as error:
-        said = " ".join(str(error).split())[:200]
         raise IndexStateError(
-            f"{place} cannot be written ({said})",
+            f"{place} cannot be written ({said_by(error)})",
             "PostgreSQL 14 or later with the extension vector, and a role that may create tables",
             "see docs/stores.md",
         ) from error
@@ -175,6 +179,7 @@ class PgStore:
     def records(self) -> Iterator[PgCatalogue]:
         """Give the catalogue, for reading."""
         with self._pool.session() as connection:
+            read_generation(connection, self.place)
             yield PgCatalogue(connection)
 
     def settle(self, generation: str) -> None:
@@ -185,11 +190,12 @@ class PgStore:
         """
         end = time.monotonic() + _CAUGHT_UP_S
         while time.monotonic() < end:
-            (there,) = self._pool.row(
-                "SELECT EXISTS (SELECT FROM generations WHERE token = %(token)s)", {"token": generation}
-            )
-            if there:
-                return
+            with contextlib.suppress(IndexMissing):  # a replica may lack the tables too
+                (there,) = self._pool.row(
+                    "SELECT EXISTS (SELECT FROM generations WHERE token = %(token)s)", {"token": generation}
+                )
+                if there:
+                    return
             time.sleep(_LOOK)
         raise StoreUnavailable(
             f"the server of {self.place} that is read from lacks {generation}",

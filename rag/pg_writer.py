@@ -20,7 +20,7 @@ from rag.derive import Progress, embed
 from rag.embed import Embedded, Embedder, Ids
 from rag.letter import PARSER_VERSION, Letter
 from rag.pg_catalogue import PgCatalogue
-from rag.pg_index import EXACT, POSTING, TABLES
+from rag.pg_index import EXACT, POSTING, TABLES, own, written
 from rag.remote import MEASURE, SENTENCE
 from rag.segment import measure_words, sentence_texts
 from rag.text import terms
@@ -185,7 +185,7 @@ class Publisher:
         dimension = self._embedder.dimension
         for table, count in zip(TABLES, self._counts()[1:], strict=True):
             name = f"{table}_near_{dimension}"
-            if count > self._exact and self._row("SELECT to_regclass(%s)", name) == (None,):
+            if count > self._exact and self._row(f"SELECT {own(name)}") == (None,):
                 self._db.execute(
                     f"CREATE INDEX {name} ON {table} USING hnsw ((vec::halfvec({dimension})) halfvec_ip_ops)"
                     f" WHERE vector_dims(vec) = {dimension}".encode()
@@ -255,7 +255,7 @@ class _Chunk:
             length = counts.total()
             code = int(bm25.codes([length])[0])
             for term, times in counts.items():
-                self._ids.setdefault((term, kind), []).append((i, min(times, 65_535), code))
+                self._ids.setdefault((written(term), kind), []).append((i, min(times, 65_535), code))
             total += length
         return total
 

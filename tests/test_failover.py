@@ -4,6 +4,8 @@ Contract: with a replica in the address answers go on; without one they are 503 
 answer another than before. What a new primary never got is an error for those who had it open. Writers find the new primary.
 """
 
+import contextlib
+import socket
 import threading
 import time
 
@@ -16,6 +18,7 @@ from rag.api import create_app
 from rag.errors import StoreUnavailable
 from rag.index import measure_text
 from rag.library import add, remove
+from rag.live import Live
 from rag.read import Source
 from rag.settings import Settings
 
@@ -213,3 +216,87 @@ def test_generation_is_readable_until_its_time_is_over(new):
     new_one = store.open(model)
     assert (new_one.frequency("公路"), new_one.frequency("市场")) == (0, 1)
     pool_of(server.url()).close()
+
+
+class Line:
+    """A line to a server that is cut, with all that comes later, after so many messages to it."""
+
+    def __init__(self, port, messages):
+        self._port, self._left = port, messages
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near = self._listening.accept()[0]
+                far = socket.create_connection(("127.0.0.1", self._port))
+                for one, other, counted in ((near, far, True), (far, near, False)):
+                    threading.Thread(target=self._pass, args=(one, other, counted), daemon=True).start()
+
+    def _pass(self, one, other, counted):
+        with contextlib.suppress(OSError):
+            while (data := one.recv(65_536)) and (not counted or self._left > 0):
+                self._left -= counted
+                other.sendall(data)
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        one.close()
+
+    def close(self):
+        self._listening.close()
+
+
+def test_line_that_is_cut_at_any_statement_is_one_error(new):
+    model = HashEmbedder()
+    server = new().make().start()
+    add(PgStore(server.url()).keeper(model), [source(A, "a.txt")])
+    cut = 0
+    for messages in range(20):
+        line = Line(server.port, messages)
+        url = f"postgresql://postgres@127.0.0.1:{line.port}/postgres"
+        try:
+            index = PgStore(url).open(model)
+            assert list(index.measure_scores(["驿站"], 10)) == [1]
+            assert index.measure_vectors([1]).shape == (1, 16)
+        except StoreUnavailable:
+            cut += 1
+        pool_of(url).close()
+        line.close()
+    assert 5 < cut < 20
+    pool_of(server.url()).close()
+
+
+def test_new_generation_that_cannot_be_read_for_a_moment_is_answered_from_later(new):
+    import psycopg
+
+    model = HashEmbedder()
+    server = new().make().start()
+    keeper = PgStore(server.url()).keeper(model)
+    add(keeper, [source(A, "a.txt")])
+    url = server.url(options="-cstatement_timeout%3D300")
+    live = Live(Settings(store=url, _env_file=None), model)
+    live.engine()
+    add(keeper, [source(B, "b.txt")])
+    with psycopg.connect(server.url()) as other:
+        other.execute("LOCK TABLE versions IN ACCESS EXCLUSIVE MODE")
+        assert [a.id for a in live.refresh().index.letters] == ["a"]
+    assert [a.id for a in live.refresh().index.letters] == ["a", "b"]
+    for one in (url, server.url()):
+        pool_of(one).close()
+
+
+def test_first_generation_is_waited_for_on_a_replica_that_has_no_tables_yet(new):
+    model = HashEmbedder()
+    primary = new().make().start()
+    replica = new().copy_of(primary)
+    store = PgStore(both(replica, primary))
+    assert store.named() == ""
+    replica.execute("SELECT pg_wal_replay_pause()")
+    report = add(store.keeper(model), [source(A, "a.txt")])
+    threading.Timer(0.5, lambda: replica.execute("SELECT pg_wal_replay_resume()")).start()
+    store.settle(report.generation)
+    assert [a.id for a in store.open(model).letters] == ["a"]
+    pool_of(both(replica, primary)).close()

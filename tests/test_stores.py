@@ -7,13 +7,14 @@ letters come, change and go; each test runs on the folder too. Scores may differ
 import contextlib
 import itertools
 import json
+import random
 
 import numpy as np
 import pytest
 from fakes import LETTERS, ROOT, HashEmbedder, letter_of
 from postgres import binaries, servers
 
-from rag.errors import DataError, IndexBusy, IndexMismatch, IndexMissing, LetterError
+from rag.errors import DataError, IndexBusy, IndexMismatch, IndexMissing, IndexStateError, LetterError
 from rag.index import Index, measure_text, parse_all
 from rag.library import add, follow, remove, tidy_up, versions
 from rag.read import Source
@@ -240,6 +241,14 @@ def test_second_writer_is_told_who_writes(store, keeper):
         add(store.keeper(HashEmbedder(), wait_s=0.0), [source(A, "a.txt")])
 
 
+def test_very_long_word_is_a_word_like_any_other(store, keeper):
+    word = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=9000))
+    add(keeper, [source(A, "a.txt"), source(B.replace("修了", f"{word},修了"), "b.txt")])
+    index = store.open(HashEmbedder())
+    assert list(index.measure_scores([word], 10)) == [4]
+    assert index.frequencies([word, "公路"]) == [1, 1]
+
+
 def test_writer_that_fails_leaves_the_old_generation(store, keeper):
     filled(store)
     before = store.named()
@@ -346,3 +355,115 @@ def test_store_that_is_none_is_an_error_without_its_password():
     ) as caught:
         store_of(Settings(store="mysql://me:secret@host/x", _env_file=None))
     assert "secret" not in str(caught.value)
+
+
+@pytest.fixture
+def at(server):
+    """Give stores on the server by their search path; their connections end with the test."""
+    from rag.pg_pool import pool_of
+    from rag.pg_store import PgStore
+
+    made = []
+
+    def at(path, user="postgres"):
+        made.append(server.url(options=f"-csearch_path%3D{path}").replace("postgres@", f"{user}@"))
+        return PgStore(made[-1])
+
+    yield at
+    for url in made:
+        pool_of(url).close()
+    pool_of.cache_clear()
+
+
+def test_collection_further_on_in_the_search_path_is_neither_read_nor_changed(server, at):
+    for name in ("theirs", "mine"):
+        server.execute(f"CREATE SCHEMA {name}")
+    theirs, mine = at("theirs,public"), at("mine,theirs,public")
+    filled(theirs)
+    assert mine.named() == ""
+    with pytest.raises(IndexMissing, match="there is no index in"):
+        mine.open(HashEmbedder())
+    with pytest.raises(IndexMissing, match="there is no index in"), mine.records():
+        pass
+    add(mine.keeper(HashEmbedder()), [source(A.replace("站点", "车站"), "c.txt")])
+    assert (ids(theirs.open(HashEmbedder())), ids(mine.open(HashEmbedder()))) == (["a", "b"], ["c"])
+
+
+def test_schema_that_is_not_there_is_an_error_and_not_another_schema(at):
+    for path in ("lacking", "lacking,public"):
+        store = at(path)
+        with pytest.raises(IndexStateError, match=r"has no schema lacking .*; make it \(CREATE SCHEMA\)"):
+            store.open(HashEmbedder())
+        with pytest.raises(IndexStateError, match=r"has no schema lacking .*; make it \(CREATE SCHEMA\)"):
+            add(store.keeper(HashEmbedder()), [source(A, "a.txt")])
+
+
+def test_role_that_may_not_read_is_told_so(server, at):
+    server.execute("CREATE SCHEMA closed")
+    filled(at("closed,public"))
+    server.execute("CREATE ROLE guest LOGIN")
+    server.execute("GRANT USAGE ON SCHEMA closed TO guest")
+    store = at("closed,public", user="guest")
+    assert store.named() == ""
+    with pytest.raises(
+        IndexStateError, match=r"cannot be read \(permission denied for .*; expected a role that"
+    ):
+        store.open(HashEmbedder())
+
+
+def test_holder_of_another_lock_is_not_called_the_writer(server, at):
+    import psycopg
+
+    server.execute("CREATE SCHEMA locked")
+    store = at("locked,public")
+    with psycopg.connect(server.url(application_name="another-program"), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(77)")
+        with store.keeper(HashEmbedder()).writing(), pytest.raises(IndexBusy, match="by letter-rag process"):
+            add(store.keeper(HashEmbedder(), wait_s=0.0), [source(A, "a.txt")])
+
+
+def test_lock_of_a_machine_that_is_gone_is_free_within_seconds(server, at):
+    server.execute("CREATE SCHEMA lost")
+    with at("lost,public").keeper(HashEmbedder()).writing() as catalogue:
+        names = ("idle", "interval", "count")
+        told = [catalogue.connection.execute(f"SHOW tcp_keepalives_{n}").fetchone() for n in names]
+    assert told == [("5",), ("2",), ("3",)]
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:se%cret@host/x", "postgresql://me:se%cret@[host/x"])
+def test_address_that_is_none_is_an_error_without_its_password(url):
+    pytest.importorskip("psycopg")
+    with pytest.raises(DataError, match=r"RAG_STORE is no address of PostgreSQL \(.*\); expected") as caught:
+        store_of(Settings(store=url, _env_file=None))
+    assert "cret" not in str(caught.value)
+
+
+def test_wrong_option_of_an_address_is_named(server):
+    from rag.pg_store import PgStore
+
+    with pytest.raises(
+        DataError, match=r"RAG_STORE cannot be used \(bad value for connect_timeout: 'soon'\)"
+    ):
+        PgStore(server.url(connect_timeout="soon")).open(HashEmbedder())
+
+
+def test_build_that_no_generation_holds_is_deleted(tmp_path):
+    with milvus(tmp_path) as store:
+        filled(store)
+        client = store._client
+        for _ in range(2):
+            for n, manifest in client.generations().items():
+                client.publish(n, {**manifest, "at": 0.0})
+            follow(store.keeper(HashEmbedder()), [tmp_path / "none"], empty=True, rebuild=True)
+        builds = {name.rpartition("_")[0] for name in client.milvus.list_collections()} - {"letter_rag"}
+        assert builds == {m["build"] for m in client.generations().values()}
+        assert (len(builds), ids(store.open(HashEmbedder()))) == (2, ["a", "b"])
+
+
+def test_machine_without_the_catalogue_of_milvus_changes_nothing(tmp_path):
+    with milvus(tmp_path) as store:
+        filled(store)
+        other = type(store)(str(tmp_path / "letters.db"), tmp_path / "other")
+        with pytest.raises(IndexMismatch, match=r"are of another catalogue.*expected the machine that wrote"):
+            add(other.keeper(HashEmbedder()), [source(A.replace("站点", "车站"), "c.txt")])
+        assert ids(store.open(HashEmbedder())) == ["a", "b"]
