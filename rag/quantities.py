@@ -102,17 +102,22 @@ FAMILY = {unit: family for family, units in FAMILIES.items() for unit in units}
 _UNITS = "|".join(sorted(map(re.escape, FAMILY), key=len, reverse=True))
 _MORE = "余|多|来|几"
 
+_GAP = " *"  # some letters set a blank between a number and what it counts: 63 家
+_HIGH = r"\d+亿(?=\d{1,4}[百千]?万)|\d+万(?=\d{1,4}(?![\d.万亿]))"  # of 1亿2000万 and 3万5千
+_VAGUE = "(?<![人户次件总])数(?=[十百千万亿])|几(?=[十百千万亿])|(?<![线网以])上(?=[百千万亿])"
 _QUANTITY = re.compile(
-    rf"(?P<before>近|约|超过|超|逾|将近|不少于|不低于|至少|不超过|最高|百分之)?"
+    rf"(?:(?P<before>近|约|超过|超|逾|将近|不少于|不低于|至少|不超过|最高|百分之|{_VAGUE}){_GAP})?"
+    rf"(?P<high>{_HIGH})?"
     rf"(?P<number>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?|{_HAN_NUMBER}+(?:点[零一二三四五六七八九]+)?)"
-    rf"(?P<power>[十百千万亿]*)(?P<more>{_MORE})?(?P<power2>[十百千万亿]*)"
-    rf"(?P<unit>{_UNITS})?(?P<after>左右|以上|以内|以下)?"
+    rf"(?P<power>(?:{_GAP}[万亿]+|[十百千万亿]+)?)(?:{_GAP}(?P<more>{_MORE}))?(?P<power2>[十百千万亿]*)"
+    rf"(?:{_GAP}(?P<unit>{_UNITS}))?(?:{_GAP}(?P<after>左右|以上|以内|以下))?"
 )
+_MONTH = rf"\d{{1,2}}{_GAP}月(?:{_GAP}(?:\d{{1,2}}{_GAP}日|上旬|中旬|下旬|底|初|末|份))?"
 _DATE = re.compile(
-    r"(?:\d{4}年(?:\d{1,2}月(?:\d{1,2}日|上旬|中旬|下旬|底|初|末|份)?|底|初|末|[上下]半年|第?[一二三四1-4]季度|前三季度|全年)?|"
-    r"(?:今年|去年|明年|当年|上年)(?:\d{1,2}月(?:\d{1,2}日|底|初|末|份)?|底|初|末|[上下]半年|第?[一二三四1-4]季度|前三季度|全年)?|"
-    r"\d{1,2}月(?:\d{1,2}日|上旬|中旬|下旬|底|初|末|份)?|[上下]半年|第?[一二三四]季度|前三季度|年底前?|年内|近期|目前|“?十[二三四五]五”?(?:期间|时期)?)"
-    r"(?:以来|以前|之前|前|起|至今|期间)?"
+    rf"(?:(?:\d{{4}}{_GAP}年|今年|去年|明年|当年|上年)"
+    rf"(?:{_GAP}(?:{_MONTH}|底|初|末|[上下]半年|第?[一二三四1-4]季度|前三季度|全年))?|"
+    rf"{_MONTH}|[上下]半年|第?[一二三四]季度|前三季度|年底前?|年内|近期|目前|“?十[二三四五]五”?(?:期间|时期)?)"
+    rf"(?:以来|以前|之前|前|起|至今|期间)?"
 )
 
 
@@ -150,12 +155,15 @@ def quantities(folded: str) -> Iterator[Quantity]:
         percent = match["before"] == "百分之"
         if not number[0].isdigit() and not (unit or percent):
             continue
-        if folded[match.start("number") - 1 : match.start("number")] in ("第", "."):
+        begin = match.start("number")
+        if folded[max(0, begin - 2) : begin].rstrip(" ")[-1:] in ("第", "."):
             continue
         if unit == "年" and len(number) == 4 and number.isdigit():
             continue
-        value = _value(number) * _power(match["power"]) * _power(match["power2"])
-        start = match.start() if match["before"] != "最高" else match.start("number")
+        value = _value(number) * _power(match["power"].lstrip()) * _power(match["power2"])
+        if high := match["high"]:
+            value += han_value(high[:-1]) * _POWERS[high[-1]]
+        start = match.start() if match["before"] != "最高" else begin
         yield Quantity(start, match.end(), value, "%" if percent else unit)
 
 

@@ -249,6 +249,21 @@ def test_order_inside_a_letter_is_quoted_and_not_followed(tmp_path, embedder):
         assert letter.text[c.start : c.end] == c.quote
 
 
+@pytest.mark.parametrize(
+    ("question", "short"),
+    [("零工驿站建了多少家?", "63 家"), ("服务了多少人次?", "12.8 万人次"), ("培训班办了多少期?", "数十期")],
+)
+def test_number_is_whole_with_blanks_before_its_unit_and_the_word_about_it(
+    tmp_path, embedder, question, short
+):
+    letter = letter_of(
+        "某委员:\n一、建站点。建成零工驿站 63 家，服务 12.8 万人次。\n二、办培训。举办培训班数十期。\n"
+    )
+    update(tmp_path / "index", [letter], embedder)
+    opened = Engine.open(Settings(index_dir=tmp_path / "index", _env_file=None), embedder)
+    assert opened.ask(question).short_answer == short
+
+
 def test_variables_in_a_letter_are_not_filled_in(tmp_path, embedder):
     letter = letter_of("某委员:\n一、建站点。{issuers}建成零工驿站63家{missing}。\n二、其他。略。\n")
     update(tmp_path / "index", [letter], embedder)

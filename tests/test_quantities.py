@@ -53,6 +53,14 @@ def spans(text):
         ("三亿五千万元", "350000000", "元"),
         ("营收突破300亿元", "30000000000", "元"),
         ("每月补贴0.6元", "0.6", "元"),
+        ("建成零工驿站 63 家", "63", "家"),
+        ("服务 12.8 万人次", "128000", "人次"),
+        ("补贴 300 万元", "3000000", "元"),
+        ("增长 5.4 %", "5.4", "%"),
+        ("完成百分之 64", "64", "%"),
+        ("投入1亿2000万元", "120000000", "元"),
+        ("投入3亿5千万元", "350000000", "元"),
+        ("惠及3万5千户", "35000", "户"),
     ],
 )
 def test_quantity_has_its_value_and_unit(text, value, unit):
@@ -68,6 +76,12 @@ def test_bodies_and_people_are_different_quantities():
 
 def test_span_takes_in_the_words_about_the_number():
     assert spans("举办各类招聘会近80场,吸引50人以上") == ["近80场", "50人以上"]
+    assert spans("近 80 场,吸引 50 人以上") == ["近 80 场", "50 人以上"]
+    assert spans("夜校数十期,讲座几十场,企业上百家") == ["数十期", "几十场", "上百家"]
+
+
+def test_letters_before_a_round_number_that_end_a_word_are_no_part_of_it():
+    assert spans("参加人数百余人,线上千人听讲,建成百家店") == ["百余人", "千人", "百家"]
 
 
 def test_several_quantities_come_in_order():
@@ -87,7 +101,7 @@ def test_year_is_no_quantity():
     assert found("2025年") == []
 
 
-@pytest.mark.parametrize("text", ["第3号", "第六届", "第十五条"])
+@pytest.mark.parametrize("text", ["第3号", "第六届", "第十五条", "第 3 号"])
 def test_ordinal_is_no_quantity(text):
     assert found(text) == []
 
@@ -111,6 +125,7 @@ def test_text_without_a_number_with_unit_has_no_unit(text):
         ("计划2026年8月底前建成", ["2026年8月底前"]),
         ("自2024年5月1日起,2025年3月止", ["2024年5月1日起", "2025年3月"]),
         ("“十四五”期间", ["“十四五”期间"]),
+        ("自 2024 年 5 月 1 日起,截至 6 月底", ["2024 年 5 月 1 日起", "6 月底"]),
         ("没有时间", []),
     ],
 )
