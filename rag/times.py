@@ -15,7 +15,8 @@ _TAIL = (
     r"(?P<half>[上下])半年|第?(?P<quarter>[一二三四1-4])季度|(?P<nine>前三季度)|"
     r"(?P<month>\d{1,2})月(?P<part>\d{1,2}日|底|末|初|份|上旬|中旬|下旬)?|(?P<end>年?底|年?末)|(?P<since>以来)"
 )
-_PHRASE = re.compile(rf"(?P<year>{'|'.join(_YEARS)})?(?P<until>截至)?(?:{_TAIL})?")
+_INSIDE = "(?<!目前年|当前年|以前年|之前年|此前年|年前年|以后年|之后年|此后年|以上年|基本年|成本年|说明年)"  # 目前|年产量
+_PHRASE = re.compile(rf"(?P<year>(?:{'|'.join(_YEARS)}){_INSIDE})?(?P<until>截至)?(?:{_TAIL})?")
 _MARKS = ",，;；:：。\n"
 _PLANNED = re.compile(r"计划|预计|力争|拟于?|将于?|将在|争取|目标|确保|到2\d{3}年")
 _UNDER_WAY = re.compile(r"正在|正(?:抓紧|加快|有序|积极)|在建|推进中|建设中|筹建|有序推进")

@@ -32,6 +32,13 @@ def test_time_means_what_it_meant_when_the_letter_was_written(text, means):
     assert resolve(text, DATE) == means
 
 
+@pytest.mark.parametrize(
+    "text", ["目前年接待5万人次", "60岁以上年龄段", "基本年均增长3%", "三年前年产2万吨", "说明年度安排"]
+)
+def test_words_in_which_a_time_only_seems_to_stand_mean_none(text):
+    assert resolve(text, DATE) == {}
+
+
 def test_letter_without_a_date_resolves_nothing():
     assert resolve("今年上半年", "") == {}
 
