@@ -10,13 +10,14 @@ from rag.letter import Span
 from rag.text import fold
 
 _DATE = re.compile(r"((?:19|20)\d{2})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*日")
+_ZEROS = "〇○零0o"  # as they are typed
 _HAN_DATE = re.compile(
-    r"([〇○零一二三四五六七八九]{4})年([一二三四五六七八九十]{1,3})月([一二三四五六七八九十]{1,3})日"
+    rf"([{_ZEROS}一二三四五六七八九]{{4}})\s*年\s*([一二三四五六七八九十]{{1,3}})\s*月\s*([一二三四五六七八九十]{{1,3}})\s*日"
 )
 _NUMBER = re.compile(r"[一-鿿]{1,12}[〔\[(【](?:19|20)\d{2}[〕\])】]\s*第?\s*\d+\s*号")
 _SUBJECT = re.compile(r"《(关于[^《》]*(?:《[^《》]*》[^《》]*)*)》")
 _SUBJECT_PLAIN = re.compile(r"[“\"](关于[^”\"]+)[”\"]")
-_SALUTATION = re.compile(r"[^。,;!?《》]{2,60}:$")
+_SALUTATION = re.compile(r"([^。,;!?《》]{2,60}):(?:你们?好|您好)?[!,。]?$")
 _PROPOSAL = re.compile(
     r"第\s*\d{1,6}\s*号(?=\s*(?:提案|建议|议案))|(?<=提案)第\s*\d{1,6}\s*号|(?<=建议)第\s*\d{1,6}\s*号"
 )
@@ -29,9 +30,12 @@ _PHONE = re.compile(
 )
 _DISCLOSURE = re.compile(r"(?:公开属性|公开方式|是否公开)\s*:\s*((?:主动|依申请|不予?|同意|部分)?公开|是|否)")
 _BODY = re.compile(
-    r"(?:局|委|委员会|办|办公室|厅|部|院|政府|中心|处|署|会|公司|银行|支队|总队|大队|集团)(?:\([^)]*\))?$"
+    r"(?:局|委|委员会|办|办公室|厅|部|院|政府|中心|处|署|会|公司|银行|支队|总队|大队|集团|社|学校|[大中小]学|[分支]行|联|协)(?:\([^)]*\))?$"
 )
-_SIGN = re.compile(r"^\(?(?:联系|电话|抄送|抄报|附件|此件|公开属性|承办人|签发人|邮编|地址)")
+_PRINTED = re.compile(
+    r"日\s*印(?:发|制)?$"
+)  # whoever printed the letter, and when: below the date it was signed
+_SIGN = re.compile(r"^\(?(?:联系|电话|抄送|抄报|附件|此件|公开属性|公开方式|承办人|签发人|邮编|地址)")
 
 
 @dataclass(slots=True)
@@ -75,7 +79,8 @@ def _head(folded: str, lines: Sequence[Span], meta: Metadata) -> None:
     greeting = next((i for i, s in enumerate(head) if _SALUTATION.match(s.of(folded))), None)
     if greeting is not None:
         span = head[greeting]
-        meta.spans["addressee"] = Span(span.start, span.end - 1)
+        named = _SALUTATION.match(span.of(folded))
+        meta.spans["addressee"] = Span(span.start, span.start + len(named[1])) if named else span
     opening_end = head[min(len(head), (greeting or 0) + 4) - 1].end
     if number := _NUMBER.search(folded, 0, opening_end):
         meta.spans["number"] = Span(number.start(), number.end())
@@ -112,6 +117,7 @@ def _foot(folded: str, lines: Sequence[Span], meta: Metadata) -> None:
     """Walk up over what can be part of a sign-off, from the last line that is a date."""
     tail = range(max(0, len(lines) - 10), len(lines))
     dated = [i for i in tail if _date_line(lines[i].of(folded))]
+    dated = [i for i in dated if not _PRINTED.search(lines[i].of(folded))] or dated
     i = dated[-1] + 1 if dated else len(lines)
     while i > 0:
         span = lines[i - 1]
@@ -162,7 +168,7 @@ def _iso(match: re.Match[str]) -> str:
 
 
 def _han_number(numeral: str) -> int:
-    digits = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0}
+    digits = {c: i for i, c in enumerate("零一二三四五六七八九")} | dict.fromkeys(_ZEROS, 0)
     if "十" not in numeral:
         return int("".join(str(digits[c]) for c in numeral))
     tens, _, units = numeral.partition("十")

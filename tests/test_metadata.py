@@ -55,6 +55,8 @@ def test_reference_number_is_found_where_there_is_one(letters, letter_id, number
         ("二〇二五年三月十八日", "2025-03-18"),
         ("二○二四年十二月三十一日", "2024-12-31"),
         ("二零二三年十月十日", "2023-10-10"),
+        ("二Ｏ二五年三月二十八日", "2025-03-28"),
+        ("二0二五年 三月 五日", "2025-03-05"),
     ],
 )
 def test_date_becomes_iso(written, iso):
@@ -63,6 +65,27 @@ def test_date_becomes_iso(written, iso):
 
 def test_date_inside_a_sentence_is_not_the_date_of_the_letter():
     assert letter_of("某委员:\n您的提案收悉。\n该站于2024年5月1日建成,运行良好。\n").date == ""
+
+
+def test_date_of_printing_is_not_the_date_of_the_letter():
+    letter = letter_of(
+        "某委员:\n您的提案收悉。\n建成3个。\n某市民政局\n2025年5月12日\n公开方式:主动公开\n"
+        "抄送:某市政协提案委。\n某市民政局办公室  2025年5月15日印发\n"
+    )
+    assert (letter.issuer, letter.date) == ("某市民政局", "2025-05-12")
+    assert letter.text[letter.measures[-1].start :].startswith("某市民政局\n2025年5月12日")
+
+
+@pytest.mark.parametrize("line", ["尊敬的王一代表:您好!", "尊敬的王一代表：您好。", "尊敬的王一代表："])
+def test_addressee_is_found_with_a_greeting_behind_it(line):
+    letter = letter_of(f"关于第1号建议的答复\n{line}\n建议收悉。\n建成3个。\n某市某局\n2025年1月2日\n")
+    assert (letter.addressee, letter.title) == ("尊敬的王一代表", "关于第1号建议的答复")
+
+
+@pytest.mark.parametrize("body", ["某市供销合作社", "中国人民银行某市分行", "某市第一中学", "某市工商联"])
+def test_bodies_that_are_no_offices_sign_too(body):
+    letter = letter_of(f"某委员:\n您的提案收悉。\n建成3个。\n{body}\n2025年1月2日\n")
+    assert letter.issuer == body
 
 
 def test_issuer_and_date_on_one_line():
