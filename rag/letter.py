@@ -11,7 +11,7 @@ from typing import Any
 
 PREFACE, CLOSING = "前言", "结尾"
 _TOLD = ("id", "sha256", "source", "title", "subject", "addressee", "issuer", "date", "number")
-PARSER_VERSION = 2  # of what :mod:`rag.parse` makes of a text; kept here for those who only open an index
+PARSER_VERSION = 3  # of what :mod:`rag.parse` makes of a text; kept here for those who only open an index
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,16 +29,19 @@ _PRIVATE = re.compile(
     r"(?:(?:及|和|、)?(?:联系)?(?:电话|方式))?\s*:"
 )
 _FURNITURE = re.compile(
-    r"扫一扫|版权所有|ICP备|公网安备|网站标识码|网站地图|^[主承]办(?:单位)?\s*[::]|打印本页|关闭窗口|关闭本页|"
-    r"^(?:[【\[]?(?:打印|关闭|分享|收藏|纠错)[】\]]?\s*)+$|^附件下载|隐私声明|^联系我们|^分享到|^字[体号]\s*[::\[]|^上一篇|^下一篇|^当前位置|^(?:浏览|阅读|访问)(?:次数|量)|^首页\s*[>》]|"
-    r"^发布(?:时间|日期)\s*[::]|^(?:信息)?来源\s*[::]|^索引号|^[-=_—*·.\s]+$"
+    r"扫一扫|版权所有|icp备|公网安备|网站标识码|网站地图|^主办(?:单位)?\s*:.*(?:承办|技术支持|维护)|打印本页|关闭窗口|关闭本页|"
+    r"^(?:[【\[]?(?:打印|关闭|分享|收藏|纠错)[】\]]?\s*)+$|^附件下载|隐私声明|^联系我们|^分享到|^字[体号]\s*[:\[]|^上一篇|^下一篇|^当前位置|^(?:浏览|阅读|访问)(?:次数|量)|^首页\s*[>》]|"
+    r"^发布(?:时间|日期)\s*:|^(?:信息)?来源\s*:|^索引号|^[-=_—*·.\s]+$|"
+    r"^[-—–·]+\s*\d{1,4}\s*[-—–·]+$|^第\s*\d+\s*页(?:\s*[,/]?\s*共\s*\d+\s*页)?$"
 )
 _CLOSING = re.compile(
     r"下一步|下一阶段|今后|接下来|再次感谢|衷心感谢|最后,|感谢您?|诚挚|特此|专此|此复|以上(?:答复|意见|是|为)|综上|欢迎|"
-    r"(?:联系人|联系电话|联系方式)\s*[::]"
+    r"(?:联系人|联系电话|联系方式)\s*:"
 )
 _ONE_MORE = bytes(min(n + 1, 255) for n in range(256))
 _NOT_ONCE = re.compile(rb"[^\x01]")
+_BLANK = r"\s\u200b\u2060\ufeff"  # editors on the web leave blanks of no width
+_LINE = re.compile(rf"[^{_BLANK}](?:[^\n]*[^{_BLANK}])?")
 _END = re.compile(r"[。!?;！？；]+[”’」』》)）\]]*")
 _HEADING_LIMIT = 45
 
@@ -109,7 +112,7 @@ def check_coverage(letter: Letter) -> None:
     ranges += [(s.start, s.end) for s in (*letter.headings, *letter.furniture)]
     for start, end in ranges:
         count[start:end] = count[start:end].translate(_ONE_MORE)
-    wrong = [at for m in _NOT_ONCE.finditer(count) if not letter.text[at := m.start()].isspace()]
+    wrong = [at for m in _NOT_ONCE.finditer(count) if _LINE.match(letter.text, at := m.start())]
     if wrong:
         solid = sum(not c.isspace() for c in letter.text)
         near = letter.text[wrong[0] : wrong[0] + 20].split("\n")[0]
@@ -140,18 +143,19 @@ def _lines(text: str) -> tuple[list[_Line], list[Span]]:
     lines: list[_Line] = []
     furniture: list[Span] = []
     folded = fold(text)
-    for match in re.finditer(r"[^\n]+", text):
-        raw = match[0]
-        solid = raw.strip()
-        if not solid:
-            continue
-        start = match.start() + len(raw) - len(raw.lstrip())
-        end = start + len(solid)
-        if len(solid) < 200 and _FURNITURE.search(solid):
+    for match in _LINE.finditer(text):
+        start, end = match.span()
+        seen = folded[start:end]
+        if len(seen) < 200 and _is_furniture(seen):
             furniture.append(Span(start, end))
         else:
-            lines.append(_Line(start, end, folded[start:end]))
+            lines.append(_Line(start, end, seen))
     return lines, furniture
+
+
+def _is_furniture(seen: str) -> bool:
+    """Whether a folded line is of the page; a sentence, or what has a number, only speaks of such things."""
+    return bool(_FURNITURE.search(seen)) and not seen.endswith(("。", ";")) and not marker(seen)[0]
 
 
 def _number(lines: Sequence[_Line]) -> list[_Line]:

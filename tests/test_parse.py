@@ -121,6 +121,39 @@ def test_coverage_check_says_how_much_was_understood():
         check_coverage(replace(letter, measures=letter.measures[1:]))
 
 
+def test_line_that_only_speaks_of_what_furniture_says_is_kept():
+    letter = letter_of(
+        "某委员:\n一、停车。推广“扫一扫”付费,建成停车场63家。\n二、推进“扫一扫”入园\n保护版权所有人的权益,查处12件。\n"
+    )
+    assert paths(letter) == ["前言", "一", "二"]
+    assert letter.furniture == ()
+
+
+def test_body_that_handles_a_proposal_is_no_furniture():
+    letter = letter_of("承办单位：某市民政局\n某委员：\n一、建站点。建成3个。\n二、办培训。办5期。\n")
+    assert letter.furniture == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("- 2 -", "—12—", "第 3 页 共 9 页", "某市人民政府办公室版权所有", "ICP备1号"),
+        *("发布时间：2025-05-20 来源：某局", "来源:某局", "字体：【大 中 小】", "主办：某局 承办：某中心"),
+    ],
+)
+def test_number_of_a_page_and_what_a_site_adds_are_furniture(line):
+    letter = letter_of(f"某委员:\n一、建站点。建成3个。\n{line}\n二、办培训。办5期。\n{line}\n")
+    quotes = [s.of(letter.text) for m in letter.measures for s in m.sentences]
+    assert quotes == ["某委员:", "建成3个。", "办5期。"]
+
+
+def test_blanks_of_no_width_hide_no_number_and_are_no_text():
+    letter = letter_of(
+        "某委员:\n\u200b　\ufeff一、建站点。建成3个。\u200b\n\ufeff二、办培训。办5期。\n\u200b\n"
+    )
+    assert paths(letter) == ["前言", "一", "二"]
+
+
 def test_letter_of_furniture_alone_is_no_letter():
     with pytest.raises(LetterError, match="nothing but page furniture"):
         letter_of("扫一扫在手机上查看当前页面\n版权所有:某市某局\n")
