@@ -122,7 +122,7 @@ def test_manifest_says_what_was_built_and_how(folder):
     assert (manifest["letters"], manifest["measures"]) == (2, 6)
     (segment,) = manifest["segments"]
     assert (segment["sizes"], segment["removed"]) == ([3, 3], [])
-    assert manifest["parser"] == 2
+    assert manifest["parser"] == 3
     assert manifest["embedding"] == {
         "name": "hash",
         "fingerprint": HashEmbedder().fingerprint,
@@ -225,7 +225,7 @@ def test_update_with_another_model_takes_nothing_over(folder):
 
 def test_other_parser_is_a_mismatch(folder):
     publish_again(folder, parser=99)
-    with pytest.raises(IndexMismatch, match=f"built by parser 99; expected 2; {REBUILD}"):
+    with pytest.raises(IndexMismatch, match=f"built by parser 99; expected 3; {REBUILD}"):
         Index.open(folder, HashEmbedder())
 
 
