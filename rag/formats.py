@@ -142,6 +142,7 @@ def _lines(tree: Any) -> Iterator[tuple[str, Any]]:
 
     pieces: list[str] = []
     linked = depth = 0  # characters of the line that stand in links; links open
+    lined: Any = None  # the element whose line ends are shown
     walk = etree.iterwalk(tree, events=("start", "end"))
     for event, element in walk:
         started, tag = event == "start", element.tag
@@ -150,6 +151,8 @@ def _lines(tree: Any) -> Iterator[tuple[str, Any]]:
             if line := _line(pieces, linked):
                 yield line, None if within is None else within.getparent()
             pieces, linked = [], 0
+        if tag == "pre":
+            lined = element if started else None
         depth += (tag == "a") * (1 if started else -1)
         cells = _row(element) if started and tag == "tr" else None
         if cells or (started and (tag in _HIDDEN or _invisible(element))):
@@ -157,6 +160,11 @@ def _lines(tree: Any) -> Iterator[tuple[str, Any]]:
             walk.skip_subtree()
             continue
         piece = (element.text if started else element.tail) or ""
+        *ended, piece = piece.split("\n") if lined is not None else [piece]
+        for part in ended:
+            if line := _line([*pieces, part], linked):
+                yield line, lined.getparent()
+            pieces, linked = [], 0
         pieces.append(piece)
         linked += len(re.sub(r"\s", "", piece)) if depth else 0
     if line := _line(pieces, linked):

@@ -41,9 +41,15 @@ def word_document(data: bytes, name: str) -> str:
 
 
 def _blocks(parent: Any, numbering: Numbering) -> Iterator[str]:
+    held = ""  # of paragraphs whose end is deleted: they go on in the next one
     for child in parent:
         if child.tag == f"{W}p":
-            yield numbering.label(child) + "".join(_text(child)).strip()
+            text, ended = "".join(_text(child)).strip(), not _end_deleted(child)
+            if text or ended:
+                held += text if held else numbering.label(child) + text
+            if ended:
+                yield held
+                held = ""
             for box in _boxes(child):
                 yield from _blocks(box, numbering)
         elif child.tag == f"{W}tbl":
@@ -52,6 +58,13 @@ def _blocks(parent: Any, numbering: Numbering) -> Iterator[str]:
                 yield from table_row(cells)
         elif child.tag in _WRAPPERS:
             yield from _blocks(child, numbering)
+    if held:
+        yield held
+
+
+def _end_deleted(paragraph: Any) -> bool:
+    """Whether the mark that ends a paragraph was deleted or moved away under tracked changes."""
+    return any(paragraph.find(f"{W}pPr/{W}rPr/{W}{tag}") is not None for tag in ("del", "moveFrom"))
 
 
 def _inside(parent: Any, tag: str) -> Iterator[Any]:

@@ -107,6 +107,11 @@ def test_page_laid_out_by_a_table_keeps_its_lines(tmp_path):
     assert lines_of(tmp_path, page.encode(), "a.html") == TEXT.strip().split("\n") * 9
 
 
+def test_preformatted_text_of_a_page_keeps_its_lines(tmp_path):
+    page = PAGE.format(charset="utf-8", body=f"<pre>{TEXT * 3}</pre>")
+    assert lines_of(tmp_path, page.encode(), "a.html") == TEXT.strip().split("\n") * 3
+
+
 def test_paragraph_that_is_mostly_a_link_is_not_lost(tmp_path):
     body = "".join(f"<div>{line}</div>" for line in TEXT.strip().split("\n") * 3)
     body = body.replace("办了5期", "办了<a href=/x>5期培训班和技能比赛</a>")
@@ -264,6 +269,22 @@ def test_insertions_smart_tags_and_content_controls_are_read_but_not_deletions_a
     control.append(inside)
     document.element.body.insert(1, control)
     assert lines_of(tmp_path, saved(document), "a.docx") == ["建成63家。", "办了5期。"]
+
+
+def test_paragraphs_joined_or_deleted_in_tracked_changes_are_read_as_accepted(tmp_path):
+    document = docx.Document()
+    numbered(document, [("chineseCounting", "%1、")])
+    for text, gone in (("建站点。", False), ("作废。", True), ("办培训", False), ("，办了5期。", False)):
+        paragraph = add(document, text, None if text[0] == "，" else 0)
+        if gone or text == "办培训":
+            mark = OxmlElement("w:rPr")
+            mark.append(OxmlElement("w:del"))
+            paragraph._p.get_or_add_pPr().append(mark)
+        if gone:
+            wrapper = OxmlElement("w:del")
+            wrapper.append(paragraph.runs[0]._r)
+            paragraph._p.append(wrapper)
+    assert lines_of(tmp_path, saved(document), "a.docx") == ["一、建站点。", "二、办培训，办了5期。"]
 
 
 def test_tables_of_word_stand_in_their_place_as_rows(tmp_path):
