@@ -198,8 +198,10 @@ def _measures(text: str, lines: Sequence[_Line], meta: Metadata) -> tuple[list[M
 
 
 def _annexes(lines: Sequence[_Line]) -> tuple[Sequence[_Line], list[tuple[str, Sequence[_Line]]]]:
-    """Split a letter from what is annexed behind its sign-off; each annex with its name."""
-    dated = next((i for i, x in enumerate(lines) if i and is_date_line(x.seen)), len(lines))
+    """Split a letter from what is annexed behind its sign-off; each annex with its name. A date above the salutation signs nothing."""
+    above = (i for i, x in enumerate(lines[:15]) if x.seen.endswith(":") and not _ANNEX.match(x.seen))
+    greeted = next(above, 0)
+    dated = next((i for i, x in enumerate(lines) if i > greeted and is_date_line(x.seen)), len(lines))
     starts = [i for i in range(dated + 1, len(lines)) if _ANNEX.match(lines[i].seen)]
     if not starts:
         return lines, []

@@ -230,6 +230,15 @@ def test_numbering_that_restarts_gives_the_second_path_a_mark():
     assert paths(letter) == ["前言", "一", "二", "一#2", "二#2"]
 
 
+def test_date_under_the_title_does_not_make_an_annex_of_the_sign_off():
+    letter = letter_of(
+        "关于第1号提案的答复\n2025年5月20日\n某委员:\n一、建站点。建成3个。\n二、办培训。办了5期。\n"
+        "附件:站点名单\n某市民政局\n2025年5月12日\n"
+    )
+    assert paths(letter) == ["前言", "一", "二", "结尾"]
+    assert (letter.issuer, letter.date) == ("某市民政局", "2025-05-12")
+
+
 def test_furniture_between_two_lines_leaves_the_measure_whole():
     letter = letter_of(
         "某委员:\n一、建站点\n建成3个。\n扫一扫在手机上查看当前页面\n开工2个。\n二、办培训\n办5期。\n"
