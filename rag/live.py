@@ -110,6 +110,10 @@ class Live:
         """Remove letters, as :func:`rag.library.remove` does; no answer comes from them when this returns."""
         return self._renew(remove(self.keeper(), letter_ids))
 
+    def look_again(self, paths: Iterable[Path]) -> Report:
+        """Hold of files in the folder of letters what they hold now, as :func:`rag.library.follow_changes` does."""
+        return self._renew(follow_changes(self.keeper(), self.settings.seeds_dir, paths))
+
     def rebuild(self) -> Report:
         """Build everything anew from the folder of letters and the catalogue; the old index answers meanwhile."""
         return self._renew(follow(self.keeper(), [self.settings.seeds_dir], empty=True, rebuild=True))
