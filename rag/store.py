@@ -261,8 +261,10 @@ def _seal(manifest: str) -> str:
 
 
 def _no_current(folder: Path) -> IndexMissing | IndexDamaged:
-    foreign = [p.name for p in folder.iterdir() if not p.name.startswith(".")] if folder.is_dir() else []
-    foreign = [name for name in foreign if name != "README.md" and not name.startswith("catalogue.")]
+    names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+    # A first writer that is killed just before it switches leaves a generation; all of it is in the catalogue.
+    own = (".", "README.md", "catalogue.", *(("gen-", f"{CURRENT}.") if CATALOGUE in names else ()))
+    foreign = [name for name in names if not name.startswith(own)]
     if foreign:
         return IndexDamaged(
             f"{folder} holds {foreign[0]} but no {CURRENT}, so it is not an index of this program",
