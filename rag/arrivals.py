@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 
 from rag.bulk import parse_all
-from rag.errors import LetterError, RagError
+from rag.errors import IndexBusy, LetterError, RagError
 from rag.intake import ADDED, UPDATED
 from rag.keeper import Report
 from rag.letter import Letter
@@ -79,8 +80,11 @@ def add(live: Live, name: str, data: bytes, *, replace: bool = False) -> Taken:
             report = live.add([path])
             if report.failed:
                 raise RefusedError(_without(report.failed[0], path.parent, safe))
-        except BaseException:
+        except BaseException as error:
             _put(path, before) if before is not None else path.unlink(missing_ok=True)
+            if not isinstance(error, IndexBusy):  # else nothing was entered
+                with contextlib.suppress(RagError, OSError):
+                    live.look_again([path])
             raise
     index = live.engine().index
     mine = dict.fromkeys(a.letter_id for a in report.arrivals)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rag.catalogue import Catalogue
-from rag.derive import built
+from rag.derive import built, check_catalogue
 from rag.embed import Embedder
 from rag.errors import LetterError
 from rag.intake import content_of, embedded_of
@@ -51,6 +51,8 @@ def update(folder: Path, letters: Sequence[Letter], embedder: Embedder, *, rebui
             verify_current(folder)
         anew = old is None or not fits(old[1], embedder)
         with Catalogue(folder) as catalogue:
+            if old:
+                check_catalogue(catalogue, old[1])
             known = {i: catalogue.letter(v) for v, i in catalogue.current().items()}
             removed = [i for i in known if i not in {a.id for a in letters}]
             fresh = [a for a in letters if known.get(a.id) != a]

@@ -377,6 +377,10 @@ class Catalogue:
         """Say whether a letter of this content was removed by hand."""
         return bool(self._rows("SELECT 1 FROM removed WHERE content = ?", content))
 
+    def removed(self) -> dict[str, str]:
+        """The contents that were removed by hand, each with the id its letter had."""
+        return dict(self._rows("SELECT content, letter FROM removed"))
+
     def set_removed(self, content: str, letter: str | None) -> None:
         """Note that a content was removed by hand, or with None that it is welcome again; call it in a transaction."""
         if letter is None:

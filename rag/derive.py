@@ -115,18 +115,28 @@ def derive(
     """
     old = None if anew else built(folder)
     wanted = catalogue.current()
-    if old and catalogue.revision < old[1]["revision"]:
-        raise IndexDamaged(
-            f"{catalogue.path} is older than the index (change {catalogue.revision})",
-            f"change {old[1]['revision']}",
-            REBUILD,
-        )
+    if old:
+        check_catalogue(catalogue, old[1])
     if old and _differs(old[1], embedder):
         old = None
     plan = _plan(old[1]["segments"] if old else [], wanted, catalogue)
     if old and not plan.fresh and plan.kept == old[1]["segments"]:
         return old[0].name
     return _write(_Place(folder, catalogue, embedder, progress), old, plan)
+
+
+def check_catalogue(catalogue: Catalogue, manifest: dict[str, Any]) -> None:
+    """Check that a catalogue knows all that a generation was derived from: before anything is entered, which makes it newer.
+
+    Raises:
+        IndexDamaged: it is older, or another one.
+    """
+    if catalogue.revision < manifest["revision"]:
+        raise IndexDamaged(
+            f"{catalogue.path} is older than the index (change {catalogue.revision})",
+            f"change {manifest['revision']}",
+            REBUILD,
+        )
 
 
 def tidy(folder: Path, catalogue: Catalogue, embedder: Embedder, progress: Progress = quiet) -> bool:

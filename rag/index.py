@@ -21,7 +21,7 @@ from rag.heads import Heads, SegmentHeads
 from rag.letter import Letter
 from rag.lists import Kept, Lazy, LetterIds, distinct, first_of, ranges, ranked
 from rag.lookups import Lookups
-from rag.order import ORDER, Order
+from rag.order import ORDER, Contents, Order
 from rag.segment import Pair, Segment, measure_text, measure_words
 from rag.store import REBUILD, Entry, check_built, open_current
 from rag.vectors import MORE, Table
@@ -73,9 +73,10 @@ class Index(Lookups):
         self._kept: Kept[Letter] = old._kept if old else Kept(_LETTERS)
         self._last: tuple[bytes, dict[int, float]] = (b"", {})
         self._told: tuple[bytes, Ids, Vectors] = (b"", np.zeros(0, np.int64), np.zeros(0, np.float32))
+        self._contents = Contents(self._order, self._parts, self._kept)
         letters = len(self._order.letters)
-        self.letters: Sequence[Letter] = Lazy(letters, self._letter)
-        self.measures: Sequence[Pair] = Lazy(int(self._order.measures[-1]), self._measure)
+        self.letters: Sequence[Letter] = Lazy(letters, self._contents.letter)
+        self.measures: Sequence[Pair] = Lazy(int(self._order.measures[-1]), self._contents.measure)
         self._check_counts(home)
 
     @classmethod
@@ -100,7 +101,7 @@ class Index(Lookups):
     @cached_property
     def heads(self) -> Heads:
         """What is known of the letters without reading them."""
-        return SegmentHeads(self._parts, self._order, self._letter)
+        return SegmentHeads(self._parts, self._order, self._contents.letter)
 
     @property
     def checked(self) -> dict[str, Entry]:
@@ -114,7 +115,7 @@ class Index(Lookups):
         Raises:
             LetterError: when there is none of that name.
         """
-        return self._letter(self._number_of(letter_id))
+        return self._contents.letter(self._number_of(letter_id))
 
     def within(self, letter_ids: Collection[str]) -> Index:
         """Return this index as it is within some letters: searches find these only; numbers and frequencies are of the whole."""
@@ -236,22 +237,13 @@ class Index(Lookups):
         live = [self._live(s, p.sentence_ends) for s, p in enumerate(self._parts)]
         return Words([p.sentence_words for p in self._parts], live)
 
+    @property
+    def _id_of(self) -> Callable[[int], str]:
+        return self._contents.id
+
     def _live(self, part: int, starts: Ids) -> Bools | None:
         letters = self._order.live_letters(part)
         return None if letters is None else np.repeat(letters, np.diff(starts))
-
-    def _letter(self, number: int) -> Letter:
-        part, i = self._parts[int(self._order.segments[number])], int(self._order.letters[number])
-        return self._kept.get((part.name, i), lambda: part.letter(i))
-
-    def _id(self, number: int) -> str:
-        part = self._parts[int(self._order.segments[number])]
-        return part.id(int(self._order.letters[number]))
-
-    def _measure(self, number: int) -> Pair:
-        of = int(np.searchsorted(self._order.measures, number, side="right")) - 1
-        letter = self._letter(of)
-        return letter, letter.measures[number - int(self._order.measures[of])]
 
     def _near(self, query: Vectors, limit: int) -> dict[int, float]:
         """The nearest measures; those of the last query are kept, for its sentences."""

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 from rag.catalogue import Catalogue
-from rag.derive import Progress, built, derive, quiet, tidy
+from rag.derive import Progress, built, check_catalogue, derive, quiet, tidy
 from rag.embed import Embedder
 from rag.errors import IndexMismatch
 from rag.intake import ADDED, KNOWN, LEFT_OUT, OLDER, UPDATED, Arrival
@@ -118,6 +118,7 @@ class Keeper:
             writer_lock(self.folder, wait_s=self.wait_s, waiting=self.waiting),
             Catalogue(self.folder) as catalogue,
         ):
+            self._check(catalogue)
             yield catalogue
 
     @contextmanager
@@ -133,7 +134,13 @@ class Keeper:
             elif verify and built(self.folder):
                 verify_current(self.folder)
             with Catalogue(self.folder) as catalogue:
+                if not rebuild:
+                    self._check(catalogue)
                 yield catalogue
+
+    def _check(self, catalogue: Catalogue) -> None:
+        if now := built(self.folder):
+            check_catalogue(catalogue, now[1])
 
     def check_state(self, catalogue: Catalogue) -> None:
         """Check that the index there is of this model and parser: to index everything anew is for ``rag index`` to do.

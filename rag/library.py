@@ -7,6 +7,7 @@ read again by the next.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from rag.bulk import no_letters
 from rag.catalogue import Version
-from rag.errors import LetterError
+from rag.errors import IndexBusy, LetterError
 from rag.intake import LEFT_OUT, Arrival, content_of, embedded_of, take_in
 from rag.keeper import Keeping, Report
 from rag.letter import PARSER_VERSION, Letter
@@ -73,6 +74,9 @@ def remove(keeper: Keeping, letter_ids: Sequence[str]) -> Report:
                 for v in versions:
                     catalogue.set_removed(v.content, letter_id)
                 catalogue.delete([v.v for v in versions])
+            for origin, (sha256, ids) in catalogue.files().items():
+                if not set(wanted).isdisjoint(ids):
+                    catalogue.set_file(origin, sha256, [i for i in ids if i not in wanted])
         return keeper.publish(catalogue, Report(removed=wanted))
 
 
@@ -185,7 +189,8 @@ def versions(catalogue: Records | None, letter_id: str) -> list[tuple[Version, L
 
 def tidy_up(keeper: Keeping) -> None:
     """Join small parts when there are many; answers are the same before and after. Nothing is done while another writes."""
-    keeper.tidy()
+    with contextlib.suppress(IndexBusy):
+        keeper.tidy()
 
 
 def _enter(

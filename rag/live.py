@@ -28,6 +28,7 @@ _QUIET, _GROUP, _LOOK = (
     400,
     500,
 )  # milliseconds: after the last change, for a group of changes, between two looks
+_TIDIED = 8  # additions after which small parts are joined: each part keeps files open
 _AGAIN = 2.0  # seconds until what another writer kept from being done is tried again
 _log = logging.getLogger("rag.live")
 
@@ -41,6 +42,7 @@ class Live:
         self._embedder = embedder
         self._engine: Engine | None = None
         self._refused = ""
+        self._added = 0
         self._opening = Lock()
 
     def engine(self) -> Engine:
@@ -104,15 +106,29 @@ class Live:
 
     def add(self, sources: Iterable[Source | Path]) -> Report:
         """Add letters, as :func:`rag.library.add` does; they are answered from when this returns."""
-        return self._renew(add(self.keeper(), sources, seeds=self.settings.seeds_dir))
+        report = self._renew(add(self.keeper(), sources, seeds=self.settings.seeds_dir))
+        self._added += 1
+        if self._added % _TIDIED == 0:
+            Thread(target=self._tidy, daemon=True).start()
+        return report
 
     def remove(self, letter_ids: Sequence[str]) -> Report:
         """Remove letters, as :func:`rag.library.remove` does; no answer comes from them when this returns."""
         return self._renew(remove(self.keeper(), letter_ids))
 
+    def look_again(self, paths: Iterable[Path]) -> Report:
+        """Hold of files in the folder of letters what they hold now, as :func:`rag.library.follow_changes` does."""
+        return self._renew(follow_changes(self.keeper(), self.settings.seeds_dir, paths))
+
     def rebuild(self) -> Report:
         """Build everything anew from the folder of letters and the catalogue; the old index answers meanwhile."""
         return self._renew(follow(self.keeper(), [self.settings.seeds_dir], empty=True, rebuild=True))
+
+    def _tidy(self) -> None:
+        try:
+            tidy_up(self.keeper())
+        except Exception:
+            _log.exception("the index cannot be tidied")
 
     def _switch(self, opened: Event) -> None:
         try:

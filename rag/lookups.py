@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -39,7 +39,7 @@ class Lookups:
     @cached_property
     def ids(self) -> LetterIds:
         """The ids of the letters."""
-        return LetterIds(np.arange(len(self.letters)), self._id)
+        return LetterIds(np.arange(len(self.letters)), self._id_of)
 
     @cached_property
     def heads(self) -> Heads:
@@ -48,7 +48,7 @@ class Lookups:
 
     def chosen(self, numbers: Ids) -> LetterIds:
         """Return the ids of the letters of these numbers, which are in order."""
-        return self.ids if len(numbers) == len(self.ids) else LetterIds(numbers, self._id)
+        return self.ids if len(numbers) == len(self.ids) else LetterIds(numbers, self._id_of)
 
     def numbers_of(self, letter_ids: Collection[str]) -> Ids:
         """Return the numbers of letters, in order.
@@ -74,8 +74,11 @@ class Lookups:
         """Return in how many measures each term stands."""
         return [self.frequency(t) for t in terms]
 
-    def _id(self, number: int) -> str:
-        return self.letters[number].id
+    @property
+    def _id_of(self) -> Callable[[int], str]:
+        """Number to id; it does not hold the store, which ends with its last user and not when Python looks for rings."""
+        letters = self.letters
+        return lambda number: letters[number].id
 
     def _number_of(self, letter_id: str) -> int:
         number = bisect_left(self.ids, letter_id)

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from rag.arrays import Bools, open_arrays, write_arrays
 from rag.embed import Ids
-from rag.lists import distinct
-from rag.segment import Segment
+from rag.letter import Letter
+from rag.lists import Kept, distinct
+from rag.segment import Pair, Segment
 
 ORDER = "order.bin"
 
@@ -133,6 +134,32 @@ class Order:
         inner = np.searchsorted(starts, rows, side="right") - 1
         letters = self.numbers[part][inner]
         return np.where(letters < 0, -1, firsts[letters] + rows - starts[inner]).astype(np.int64)
+
+
+class Contents:
+    """Letters, measures and ids by number, read when they are asked for; it does not know the index that hands it out."""
+
+    def __init__(self, order: Order, parts: Sequence[Segment], kept: Kept[Letter]) -> None:
+        self._order, self._parts, self._kept = order, parts, kept
+
+    def letter(self, number: int) -> Letter:
+        """Return a letter."""
+        part, i = self._place(number)
+        return self._kept.get((part.name, i), lambda: part.letter(i))
+
+    def id(self, number: int) -> str:
+        """Return the id of a letter."""
+        part, i = self._place(number)
+        return part.id(i)
+
+    def measure(self, number: int) -> Pair:
+        """Return a measure with its letter."""
+        of = int(np.searchsorted(self._order.measures, number, side="right")) - 1
+        letter = self.letter(of)
+        return letter, letter.measures[number - int(self._order.measures[of])]
+
+    def _place(self, number: int) -> tuple[Segment, int]:
+        return self._parts[int(self._order.segments[number])], int(self._order.letters[number])
 
 
 def _inside(segments: npt.NDArray[np.int32], letters: npt.NDArray[np.int32], sizes: Sequence[int]) -> bool:

@@ -85,6 +85,7 @@ def load_item(item: Item, known: Files) -> Loaded | Prepared:
     if isinstance(item.given, Source):
         return Loaded("", item.given)
     try:
+        _check_name(item.origin)
         data, name = load(item.given)
     except LetterError as error:
         return Prepared(failed=str(error))
@@ -92,6 +93,15 @@ def load_item(item: Item, known: Files) -> Loaded | Prepared:
     if item.origin in known and known[item.origin][0] == sha256:
         return Prepared(sha256, unchanged=True)
     return Loaded(sha256, (data, name))
+
+
+def _check_name(origin: str) -> None:
+    """Refuse a name that cannot be written down: a file from another system, unpacked without its names being converted."""
+    try:
+        origin.encode()
+    except UnicodeEncodeError as error:
+        shown = origin.encode(errors="backslashreplace").decode()
+        raise LetterError(f"the name of {shown} is not UTF-8", "a name in UTF-8", "rename it") from error
 
 
 def finish(loaded: Loaded, embedder: Embedder) -> Prepared:

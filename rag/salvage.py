@@ -43,7 +43,7 @@ def salvage(folder: Path) -> bool:
     except IndexDamaged:
         pass
     saved = {s.letter.id: s for s in (*_of_generation(folder), *_of_catalogue(folder))}
-    _write(folder, list(saved.values()))
+    _write(folder, list(saved.values()), _removed(folder))
     return True
 
 
@@ -58,6 +58,12 @@ def _of_catalogue(folder: Path) -> Iterator[_Saved]:
         for version in reversed(catalogue.find(current=1)):
             with contextlib.suppress(IndexDamaged):
                 yield _Saved(catalogue.letter(version.v), version.origin, version.pinned)
+
+
+def _removed(folder: Path) -> dict[str, str]:
+    with contextlib.suppress(IndexDamaged), Catalogue(folder) as catalogue:
+        return catalogue.removed()
+    return {}
 
 
 def _of_generation(folder: Path) -> Iterator[_Saved]:
@@ -75,14 +81,18 @@ def _of_generation(folder: Path) -> Iterator[_Saved]:
                     yield _Saved(row["letter"], row["origin"], row["pinned"])
 
 
-def _write(folder: Path, saved: list[_Saved]) -> None:
+def _write(folder: Path, saved: list[_Saved], removed: dict[str, str]) -> None:
     new = "catalogue.new.sqlite"
     for end in _SIDES:
         (folder / f"{new}{end}").unlink(missing_ok=True)
     with Catalogue(folder, new) as catalogue, catalogue.transaction():
+        here = set()
         for s in saved:
-            letter = s.letter
-            catalogue.add(letter, content_of(letter), embedded_of(letter), origin=s.origin, pinned=s.pinned)
+            letter, content = s.letter, content_of(s.letter)
+            here.add(content)
+            catalogue.add(letter, content, embedded_of(letter), origin=s.origin, pinned=s.pinned)
+        for content in removed.keys() - here:
+            catalogue.set_removed(content, removed[content])
     with contextlib.suppress(FileNotFoundError):
         (folder / CATALOGUE).replace(folder / "catalogue.damaged.sqlite")
     for end in _SIDES[1:]:

@@ -261,9 +261,10 @@ def _seal(manifest: str) -> str:
 
 
 def _no_current(folder: Path) -> IndexMissing | IndexDamaged:
-    foreign = [p.name for p in folder.iterdir() if not p.name.startswith(".")] if folder.is_dir() else []
-    foreign = [name for name in foreign if name != "README.md" and not name.startswith("catalogue.")]
-    if foreign:
+    names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+    # What a first writer leaves that is killed just before its switch is all in the catalogue.
+    own = (".", "README.md", "catalogue.", *(("gen-", f"{CURRENT}.") if CATALOGUE in names else ()))
+    if foreign := [name for name in names if not name.startswith(own)]:
         return IndexDamaged(
             f"{folder} holds {foreign[0]} but no {CURRENT}, so it is not an index of this program",
             "an index or an empty folder",
@@ -305,8 +306,7 @@ def verify_current(folder: Path) -> None:
     """Do as :func:`check_current`, under the writer's lock, and note the stamps of the files: those of a copied index are new."""
     check_current(folder)
     home = folder / current_name(folder)
-    files = read_manifest(folder, home.name)["files"]
-    stamps = json.dumps(_stamps(home, files, {}, {}))
+    stamps = json.dumps(_stamps(home, read_manifest(folder, home.name)["files"], {}, {}))
     if _read_stamps(home) != json.loads(stamps):
         _write(home / f"{STAMPS}.new", stamps)
         (home / f"{STAMPS}.new").replace(home / STAMPS)

@@ -5,6 +5,7 @@ was understood of it is told; the service answers from it with the next request.
 """
 
 import io
+import os
 import zipfile
 
 import pytest
@@ -233,3 +234,15 @@ def test_index_that_cannot_be_written_leaves_the_folder_as_it_was(client, home):
     next(home.index_dir.glob("gen-*/manifest.json")).write_text("{}", encoding="utf-8")
     assert_problem(send(client, "jobs.txt", SECOND), 503, "Service Unavailable", "rag index --rebuild")
     assert names(home) == ["park.txt"]
+
+
+def test_letter_that_could_not_be_taken_in_does_not_come_with_the_next(client, home):
+    in_the_way = home.index_dir / f".building-{os.getpid()}"
+    in_the_way.touch()
+    assert send(client, "jobs.txt", SECOND).status_code == 500
+    assert send(client, "park.txt", FIRST.replace("37处", "38处"), replace=True).status_code == 500
+    in_the_way.unlink()
+    assert send(client, "road.txt", SECOND.replace("零工驿站", "公路桥")).status_code == 201
+    assert (names(home), ids(client)) == (["park.txt", "road.txt"], ["park", "road"])
+    answer = client.post("/chat", json={"question": "社区公园建了多少处?"}).json()
+    assert answer["short_answer"] == "37处"

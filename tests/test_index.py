@@ -4,6 +4,7 @@ Contract: an update embeds only what changed; another model or parser is a misma
 a kill or a full disk at any instant leaves the old index or the new one; what is broken is repaired by a rebuild.
 """
 
+import gc
 import json
 import random
 import shutil
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -417,3 +419,17 @@ def test_folder_of_the_index_may_have_to_be_made(tmp_path):
     deep = tmp_path / "not" / "yet" / "there"
     update(deep, [A], HashEmbedder())
     assert ids(Index.open(Path(deep), HashEmbedder())) == ["a"]
+
+
+def test_index_that_nobody_holds_lets_its_files_go_at_once(folder):
+    gc.disable()
+    try:
+        index = Index.open(folder, HashEmbedder())
+        assert (list(index.ids), len(index.letters), len(index.measures)) == (["a", "b"], 2, 6)
+        assert index.heads.says("站点").tolist() == [True, False]
+        assert list(index.within(["a"]).measure_scores(["站点"], 10)) == [1]
+        held = weakref.ref(index)
+        del index
+        assert held() is None
+    finally:
+        gc.enable()

@@ -6,13 +6,14 @@ writer waits or is told who writes; what was entered before a stop is not read a
 """
 
 import os
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 from fakes import HashEmbedder, clean_environment
 
-from rag.errors import IndexBusy, IndexDamaged, IndexMismatch, LetterError
+from rag.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, LetterError
 from rag.index import Index
 from rag.keeper import Keeper
 from rag.library import add, follow, remove, tidy_up
@@ -394,3 +395,70 @@ def test_folder_that_is_gone_takes_no_letter_with_it(built, seeds, tmp_path):
     with pytest.raises(LetterError, match="does not exist"):
         follow(built, [seeds])
     assert sorted(texts(built)) == ["a", "b", "c"]
+
+
+def test_catalogue_that_is_not_the_one_of_the_index_takes_nothing_in(built, seeds, tmp_path):
+    for path in built.folder.glob(f"{CATALOGUE}*"):
+        path.unlink()
+    school = write(tmp_path / "c.txt", text(issuer="某市教育局").replace("站点", "学校"))
+    for change in (lambda: add(built, [school]), lambda: follow(built, [seeds])) * 3:
+        with pytest.raises(IndexDamaged, match=r"older than the index \(change 1\); expected change 3"):
+            change()
+    assert ids(built) == ["a", "b"]
+    follow(built, [seeds], rebuild=True)
+    assert ids(built) == ["a", "b"]
+
+
+def test_older_catalogue_put_back_takes_nothing_in(built, seeds):
+    old = (built.folder / CATALOGUE).read_bytes()
+    write(seeds / "c.txt", text(issuer="某市教育局").replace("站点", "学校"))
+    follow(built, [seeds])
+    (built.folder / CATALOGUE).write_bytes(old)
+    write(seeds / "d.txt", text(issuer="某市公安局").replace("站点", "岗亭"))
+    for _ in range(3):
+        with pytest.raises(IndexDamaged, match="older than the index"):
+            follow(built, [seeds])
+
+
+def test_letter_of_a_removed_ones_name_goes_with_its_own_file(built, seeds):
+    remove(built, ["b"])
+    (seeds / "more").mkdir()
+    write(seeds / "more" / "b.txt", text(issuer="某市教育局").replace("站点", "学校"))
+    follow(built, [seeds])
+    assert ids(built) == ["a", "b"]
+    (seeds / "more" / "b.txt").unlink()
+    assert follow(built, [seeds]).removed == ["b"]
+    assert ids(built) == ["a"]
+
+
+def test_file_whose_name_is_not_utf8_is_told_and_the_others_come_in(built, seeds):
+    (seeds / os.fsdecode("复函.txt".encode("gbk"))).write_text(text(n=4), encoding="utf-8")
+    write(seeds / "c.txt", text(issuer="某市教育局").replace("站点", "学校"))
+    report = follow(built, [seeds])
+    (failed,) = report.failed
+    assert failed.endswith(r"\udcb8\udcb4\udcba\udcaf.txt is not UTF-8; expected a name in UTF-8; rename it")
+    assert ids(built) == ["a", "b", "c"]
+
+
+def test_letter_removed_by_hand_stays_away_when_the_catalogue_was_mended(built, seeds):
+    remove(built, ["b"])
+    with sqlite3.connect(built.folder / CATALOGUE) as db:
+        db.execute("UPDATE versions SET seal = ''")
+    db.close()
+    report = follow(built, [seeds], rebuild=True)
+    assert ("b", "left out") in whats(report)
+    assert ids(built) == ["a"]
+
+
+def test_tidying_waits_for_no_other_writer(built):
+    with writer_lock(built.folder):
+        tidy_up(built)
+    assert ids(built) == ["a", "b"]
+
+
+def test_first_build_that_was_killed_before_its_switch_is_made_good_by_the_next(built, seeds):
+    (built.folder / CURRENT).unlink()
+    with pytest.raises(IndexMissing, match=r"run: rag index$"):
+        opened(built)
+    follow(built, [seeds])
+    assert ids(built) == ["a", "b"]

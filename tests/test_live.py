@@ -10,7 +10,7 @@ import time
 import weakref
 
 import pytest
-from fakes import letter_of
+from fakes import HashEmbedder, letter_of
 
 from rag import asking
 from rag.errors import IndexMissing, LetterError
@@ -107,6 +107,15 @@ def test_letters_that_are_added_and_removed_here_are_answered_from_at_once(live)
     assert short(live) == "7家"
     live.remove(["new"])
     assert live.engine().ask(ASKED).refused
+
+
+def test_parts_of_letters_that_are_added_here_are_joined(settings):
+    live = Live(settings, HashEmbedder())
+    for n in range(8):
+        measures = "".join(f"一、第{i}件。第{n}组办成{i}件。\n" for i in range(510))
+        live.add([Source(f"{n}.txt", f"某委员:\n{measures}", str(n))])
+    wait_for(lambda: len(live.engine().index.segments) == 1)
+    assert live.engine().index.manifest["letters"] == 8
 
 
 def test_rebuild_keeps_letters_that_were_added_by_hand(live):
