@@ -17,6 +17,7 @@ from rag.dictionary import names as known_names
 from rag.english import check_foreign, is_foreign
 from rag.facts import Amount, agrees, facts
 from rag.polarity import Stance, disagreement, stances
+from rag.quantities import holds
 from rag.scope import mentions
 
 _FOREIGN = re.compile(
@@ -111,7 +112,10 @@ class _Check:
         found: set[tuple[int, int]] = set()
         for name in self.names:
             places = [
-                (n, i) for n in self.cited for i, s in enumerate(self.sources[n].sentences) if name in s.text
+                (n, i)
+                for n in self.cited
+                for i, s in enumerate(self.sources[n].sentences)
+                if holds(s.text, name)
             ]
             if not places:
                 self.faults.append(f"“{name}” is not in the source")

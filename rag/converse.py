@@ -15,18 +15,22 @@ from rag.text import fold, has_han, terms
 
 MOST_TURNS = 20  # of the history that are looked at, the latest
 _LEAD = re.compile(
-    r"^\s*(?:那么|那(?!些|里|个|边|家|年)|还有|另外|然后|接着|其中|而且?|再(?:问|说)?|以及|(?:and|so|but)\b(?=.*\?)|(?:what|how) about\b)[,,、\s]*",
+    r"^\s*(?:那么|那(?!些|里|个|边|家|年)|还有|另外|然后|接着|其中|而且?|再(?:问|说)?(?!就业|生|婚|造|融|保险)|以及|(?:and|so|but)\b(?=.*\?)|(?:what|how) about\b)[,,、\s]*",
     re.IGNORECASE,
 )
 _POINTING = re.compile(
-    r"它们?|他们|她们|(?:这|那)(?:个|些|项|家|里|边|方面|件|位|类|几[个项家])|(?<![应本])该(?!怎|如何|不该)|上述|前者|后者|(?<![尤与极])其(?![他中余它实次])|"
+    r"它们?|他们|她们|(?:这|那)(?:个|些|项|家|里|边|方面|件|位|类|几[个项家])|(?<![应本我你您谁])该(?![怎去找向由交到在办做用从给走带问]|如何|不该)|上述|前者|后者|(?<![尤与极及和或])其(?![他中余它实次])|"
     r"\b(?:it|they|them|its|their|those|these|there)\b",
     re.IGNORECASE,
 )
-_WHAT_OF = re.compile(r"^(?P<what>.{1,20}?)(?:呢|又(?:如何|怎么样))[??。\s]*$")
+_ASKS = "多[少大长久高远]|几|什么|哪|谁|何|怎|咋|啥|是否|有没有|吗"
+_ALONE = re.compile(
+    r"\s*(?:是|有|要|在)?(?:为什么|为何|为啥|怎么样?|怎样|如何|怎么办|什么时候|何时|多久|多长时间|多少|几|哪里|哪儿|哪些|谁)(?:个|家|人|钱|元)?[呢啊呀的]?[??。\s]*"
+)
+_WHAT_OF = re.compile(rf"^(?P<what>(?:(?!{_ASKS}).){{1,20}}?)(?:呢|又(?:如何|怎么样))[??。\s]*$")
 _OWN_LETTER = re.compile(r"这(?:封|份|个|件|篇)(?:信|函|复函|答复|文件)|本函|该函")
 _SUBJECT = re.compile(
-    r"^(?:请问|想问|我想(?:知道|了解))?(?:对于?|关于|针对|给|为|在|跟)?(?P<subject>[^,,。??]{2,20}?)(?:现在|目前|今年|去年|20\d\d|一共|总共|共|都?有(?!限)|都|的|是|怎么|如何|怎样|总?投资|总|面积|规模|采取|享受|可以|能|补[贴助]?多|补多|发[了放]|建[了成]|每|方面|在哪|位于|什么|多少|几|哪|开展|举办|实施|培训|投入|覆盖|占|达|办|\s|[,,??]|$)"
+    r"^(?:请问|想问|我想(?:知道|了解))?(?:对于?|关于|针对|给|为|在|跟)?(?P<subject>[^,,。??]{2,20}?)(?:现在|目前|今年|去年|20\d\d|一共|总共|共|都?有(?!限)|都|的|是|怎么|如何|怎样|总?投资|总|面积|规模|采取|享受|可以|能|补[贴助]?多|补多|发[了放]|建[了成]|每|方面|在哪|位于|为什么|为何|为啥|什么|多少|几|哪|开展|举办|实施|培训|投入|覆盖|占|达|办|\s|[,,??]|$)"
 )
 _PLACE = re.compile(
     r"(?:请问|想问)?(?:在)?(?P<place>[㐀-鿿]{2,5}?(?:市|县|区|省|州|镇)(?!民|场|级|域|政|直|属|内|长))的?"
@@ -76,6 +80,8 @@ def is_bare(folded: str) -> bool:
     """Say whether a question names hardly a thing of its own: 今年培训了多少人?"""
     if not has_han(folded):
         return False
+    if _ALONE.fullmatch(folded):
+        return True
     asked = _GENERAL.sub("", _TIME.sub("", understand(folded).asked))
     return len(re.sub(r"[^㐀-鿿a-z0-9]", "", asked)) <= 1
 
@@ -133,7 +139,8 @@ def _subject(question: str) -> tuple[str, str]:
     place = _PLACE.match(folded)
     rest = folded[place.end() :] if place else folded
     match = _SUBJECT.match(rest)
-    return place["place"] if place else "", match["subject"].strip() if match else ""
+    subject = match["subject"].strip() if match else ""
+    return place["place"] if place else "", "" if re.match(_ASKS, subject) else subject
 
 
 def _whole(rest: str, last: str) -> list[Meant]:

@@ -96,7 +96,7 @@ def _comparable(one: Letter, two: Letter) -> bool:
     """Letters of other dates that speak of one place, or come from one body."""
     if not two.date or one.date == two.date:
         return False
-    return one.issuer == two.issuer or (place_of(one) != "" and place_of(one) == place_of(two))
+    return one.issuer == two.issuer != "" or (place_of(one) != "" and place_of(one) == place_of(two))
 
 
 def _amount(pick: Pick) -> Quantity | None:

@@ -7,14 +7,15 @@ numbers, years and months are those of the quote, in their order, and what is pl
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from rag.claims import Source, Verdict
 from rag.facts import Facts, facts, plain
 from rag.letter import Span
 from rag.polarity import Stance, stances
-from rag.text import has_han
+from rag.quantities import FAMILY, holds
+from rag.text import fold, has_han
 
 _QUOTED = re.compile(r"[“‘\"「《]([^“”‘’\"「」《》]*[㐀-鿿][^“”‘’\"「」《》]*)[”’\"」》]")
 _SMALL = [
@@ -46,11 +47,18 @@ _TENS = dict(
         strict=True,
     )
 )
-_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "wan": 10**4}
+_SCALES = {
+    "hundred": 100,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "wan": 10**4,
+}
 _SHORT = {"k": 10**3, "m": 10**6, "mn": 10**6, "bn": 10**9, "b": 10**9}
 _ONE_WORD = "|".join((*_SMALL, *_TENS, *_SCALES))
 _NUMBER = re.compile(
-    rf"(?<![\w.])(?P<digits>\d[\d,]*(?:\.\d+)?)(?P<tail>[a-z]+)?(?P<scale>\s*(?:{'|'.join(_SCALES)})\b)?"
+    rf"(?<![A-Za-z0-9_])(?<!\d\.)(?P<digits>\d[\d,]*(?:\.\d+)?|\.\d+)(?P<tail>[a-z]+)?(?P<scale>\s*(?:{'|'.join(_SCALES)})\b)?"
     rf"(?P<percent>\s*(?:%|percent\b|per cent\b|percentage point))?"
     rf"|\b(?P<words>(?:{_ONE_WORD})(?:(?:[\s-]+(?:and\s+)?)(?:{_ONE_WORD}))*)\b(?P<share>\s*(?:%|percent\b|per cent\b|percentage point))?",
     re.IGNORECASE,
@@ -78,7 +86,26 @@ _MONTHS = (
     "november",
     "december",
 )
-_MONTH = re.compile(rf"\b({'|'.join(m.title() for m in _MONTHS)})\b")
+_TITLED = "|".join(m.title() for m in _MONTHS)
+_MONTH = re.compile(rf"\b({_TITLED})\b")
+# What makes a number a year or a day: the words before it, or behind it.
+_IN_YEAR = re.compile(
+    rf"(?:\b(?:in|since|by|of|from|until|till|to|and|or|for|during|through|before|after|between|late|early|mid|{_TITLED})\s*|\d[,\s]\s*|[-–—/(]\s*)$",
+    re.I,
+)
+_MANY = re.compile(r"\s+[a-z]+s\b")
+_ON_DAY = re.compile(rf"\b(?:{_TITLED})\.?\s+(?:the\s+)?(?:\d{{1,2}}\s*(?:[-–—,]|to|and)\s*)?$")
+_OF_MONTH = re.compile(rf"\s*(?:of\s+)?(?:{_TITLED})\b")
+# Plain nouns behind a number, and the family of units that they count.
+_COUNTED = {
+    "people": r"people|persons|residents|workers|students|teachers|children|patients|visitors|households|families",
+    "length": r"km|kilomet(?:re|er)s|met(?:re|er)s",
+    "area": r"mu|hectares|acres|square (?:kilo)?met(?:re|er)s",
+    "weight": r"tons|tonnes|kg|kilograms",
+    "time": r"minutes|hours|days|weeks|months|years",
+}
+_NOUNS = {family: re.compile(rf"\s*(?:{nouns})\b(?!['’])", re.I) for family, nouns in _COUNTED.items()}
+_ANY = frozenset({"个", "例", "起", "件"})  # units that count people and things alike
 _PLANNED = re.compile(
     r"\bwill\b|\bplan(?:s|ned|ning)?\b|\baims?\b|\bexpect|\btarget|\bintend|\bgoal|\bto be\b|\bby the end of\b|\bupcoming\b|\bstrive",
     re.I,
@@ -104,21 +131,23 @@ def check_foreign(text: str, sources: Sequence[Source], cited: Sequence[int]) ->
     """Check an English claim; ``cited`` counts the sources from 0."""
     faults: list[str] = []
     used: list[tuple[int, Span]] = []
-    quotes = [q for q in _QUOTED.findall(text) if len(q) >= _LEAST]
-    for quote in quotes:
+    told = _QUOTED.findall(text)
+    quotes = [q for q in told if len(q) >= _LEAST]
+    for quote in told:
         place = _place(quote, sources, cited)
         if place is None:
             faults.append(f"“{quote}” is not in the source")
-        else:
+        elif len(quote) >= _LEAST:
             used.append(place)
     if not quotes:
         faults.append("no quote of the letter's own Chinese words")
     if faults:
         return Verdict(tuple(faults))
     date = sources[used[0][0]].letter.date
-    told = [facts(q, date) for q in quotes]
+    proved = [facts(q, date) for q in quotes]
     said = _QUOTED.sub(" ", text)
-    faults += _numbers(said, told)
+    faults += _numbers(said, proved)
+    faults += _in_han(said, proved)
     proof = " ".join(quotes)
     faults += [
         f"{found[0]} is not in the quote"
@@ -132,7 +161,9 @@ def check_foreign(text: str, sources: Sequence[Source], cited: Sequence[int]) ->
 def _place(quote: str, sources: Sequence[Source], cited: Sequence[int]) -> tuple[int, Span] | None:
     for n in cited:
         for span in sources[n].spans:
-            if quote in span.of(sources[n].letter.text):
+            if holds(fold(span.of(sources[n].letter.text)), fold(quote)) and quote in span.of(
+                sources[n].letter.text
+            ):
                 return n, span
     return None
 
@@ -147,7 +178,7 @@ def _numbers(said: str, quoted: Sequence[Facts]) -> list[str]:
     order: list[int] = []
     for match in _NUMBER.finditer(said):
         value = _value(match)
-        if value in years or (match["digits"] and match["digits"] in days):
+        if (value in years and _is_year(said, match)) or (match["digits"] in days and _is_day(said, match)):
             continue
         at = [i for i, (v, unit) in enumerate(known) if v == value and _unit_fits(said, match, unit)]
         if value == 1 and match["words"]:
@@ -158,6 +189,15 @@ def _numbers(said: str, quoted: Sequence[Facts]) -> list[str]:
             order.append(next((i for i in at if not order or i >= order[-1]), at[0]))
     told = [f"{f} is not in the quote" for f in faults]
     return told if order == sorted(order) else [*told, "numbers in another order"]
+
+
+def _in_han(said: str, quoted: Sequence[Facts]) -> Iterator[str]:
+    """The amounts in Han numerals, outside of the quotes, that the quotes do not hold."""
+    known = {a.key for f in quoted for a in f.amounts}
+    own = facts(said)
+    for amount in own.amounts:
+        if has_han(own.text[amount.start]) and amount.key not in known:
+            yield f"{own.text[amount.start : amount.end]} is not in the quote"
 
 
 def _value(match: re.Match[str]) -> Fraction:
@@ -183,10 +223,26 @@ def _in_words(said: str) -> int:
 
 
 def _unit_fits(said: str, match: re.Match[str], unit: str) -> bool:
+    family = FAMILY.get(unit, "")
+    if any(f != family and family and p.match(said, match.end()) for f, p in _NOUNS.items()):
+        return unit in _ANY
     share = unit in ("%", "个百分点")
     around = said[max(0, match.start() - 6) : match.start()] + said[match.end() : match.end() + 9]
     money = bool(_MONEY.search(around))
     return bool(match["percent"] or match["share"]) == share and money == (unit == "元")
+
+
+def _is_year(said: str, match: re.Match[str]) -> bool:
+    """Whether a number with the value of a year is told as one: in 2024, not 2024 stations."""
+    before = said[: match.start()].rstrip(" \t'‘“\"")
+    return bool(not before or _IN_YEAR.search(f"{before} ") or not _MANY.match(said, match.end()))
+
+
+def _is_day(said: str, match: re.Match[str]) -> bool:
+    """Whether a number is told as a day: 5 August, August 5, the 5th."""
+    if (match["tail"] or "").lower() in ("st", "nd", "rd", "th"):
+        return True
+    return bool(_ON_DAY.search(said[: match.start()]) or _OF_MONTH.match(said, match.end()))
 
 
 def _stance(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
-from rag.quantities import han_value, quantities
+from rag.quantities import FAMILY, han_value, quantities
 from rag.text import fold, has_han
 
 _HAN_DIGIT = "〇零一二三四五六七八九"
@@ -30,6 +30,12 @@ _YEARS = re.compile(rf"(\d{{4}})年?{_RANGE}(\d{{4}})(?=年)")
 _SAME_UNIT = {"名": "人", "位": "人", "千米": "公里", "平方千米": "平方公里", "千克": "公斤", "块钱": "元"}
 _ORDINAL = re.compile(r"第(\d+|[一二三四五六七八九十百]+)([㐀-鿿])")
 _PARTS = re.compile(r"(\d+|[一二两三四五六七八九十]+)分之(\d+|[一二两三四五六七八九十]+)")
+_MEASURED = frozenset({"money", "share", "area", "length", "weight", "volume"})  # 一元 is an amount
+# A Han numeral without a unit, of two characters or more.
+_BARE = re.compile(
+    r"(?<![第〇零一二两三四五六七八九十百千万亿分之])(?!十[一二三四]五)"
+    r"((?:[一二两三四五六七八九]?十[一二三四五六七八九]|[二三四五六七八九]十|[一二两三四五六七八九][百千万亿][零一二两三四五六七八九十百千万]*))(?=[余多]?(?:[,。;:、!?]|$))"
+)
 _HALF = re.compile("一半|半数|过半|[多大]半(?!年)")
 _MORE = re.compile(
     r"(?<![不能得可会应])(?:超过|超出|多于|高于)|不少于|不低于|不小于|至少|最少|突破|逾|(?<!高)超(?=\d|$)"
@@ -188,13 +194,19 @@ def _amounts(told: str) -> Iterator[Amount]:
     for q in quantities(told):
         if any(s < q.end and q.start < e for s, e in taken):
             continue
-        if told[q.start] == "一" and q.value == 1 and q.unit:
+        if told[q.start] == "一" and q.value == 1 and q.unit and FAMILY.get(q.unit) not in _MEASURED:
             continue  # the article: 一个, 一批
         value, unit = Fraction(q.value), _SAME_UNIT.get(q.unit, q.unit)
         if unit == "成":
             value, unit = 10 * value, "%"
         end = q.end
         found.append(Amount(q.start, end, value, unit or _unknown(told, end), _bound(told, q.start, end)))
+    taken = [(a.start, a.end) for a in found]
+    found += [
+        Amount(m.start(), m.end(), Fraction(han_value(m[1])), _unknown(told, m.end()), "")
+        for m in _BARE.finditer(told)
+        if not any(s < m.end() and m.start() < e for s, e in taken)
+    ]
     found.sort(key=lambda a: a.start)
     yield from _completed(told, list(_ranges(told, found)))
 

@@ -113,6 +113,8 @@ _QUANTITY = re.compile(
     rf"(?:{_GAP}(?P<unit>{_UNITS}))?(?:{_GAP}(?P<after>左右|以上|以内|以下))?"
 )
 _MONTH = rf"\d{{1,2}}{_GAP}月(?:{_GAP}(?:\d{{1,2}}{_GAP}日|上旬|中旬|下旬|底|初|末|份))?"
+_NUMERAL = "[0-9.〇零一二两三四五六七八九十百千万亿]"
+_WITHIN = re.compile(rf"{_NUMERAL}(?:{_NUMERAL}|[余多%‰])|[余多][万亿]")
 _DATE = re.compile(
     rf"(?:(?:\d{{4}}{_GAP}年|今年|去年|明年|当年|上年)"
     rf"(?:{_GAP}(?:{_MONTH}|底|初|末|[上下]半年|第?[一二三四1-4]季度|前三季度|全年))?|"
@@ -179,6 +181,20 @@ def in_digits(folded: str) -> str:
 def dates(folded: str) -> Iterator[re.Match[str]]:
     """Yield the expressions of time of a folded text, in order."""
     return _DATE.finditer(folded)
+
+
+def holds(text: str, words: str) -> bool:
+    """Say whether words stand in a folded text, with no number of it cut in two where they begin or end: 3家 not in 63家."""
+    at = text.find(words)
+    while at >= 0:
+        if not (_is_cut(text, at) or _is_cut(text, at + len(words))):
+            return True
+        at = text.find(words, at + 1)
+    return False
+
+
+def _is_cut(text: str, at: int) -> bool:
+    return bool(_WITHIN.fullmatch(text[max(0, at - 1) : at + 1]))
 
 
 def _value(number: str) -> Decimal:

@@ -18,7 +18,11 @@ _TAIL = (
 _INSIDE = "(?<!目前年|当前年|以前年|之前年|此前年|年前年|以后年|之后年|此后年|以上年|基本年|成本年|说明年)"  # 目前|年产量
 _PHRASE = re.compile(rf"(?P<year>(?:{'|'.join(_YEARS)}){_INSIDE})?(?P<until>截至)?(?:{_TAIL})?")
 _MARKS = ",，;；:：。\n"
-_PLANNED = re.compile(r"计划|预计|力争|拟于?|将于?|将在|争取|目标|确保|到2\d{3}年")
+_PLANNED = re.compile(
+    r"(?<![”》动])计划(?!单列)|预计|力争|(?<![草虚模])拟|争取|目标|确保|到2\d{3}年|"
+    r"(?:^|[^㐀-鿿]|[局市县区我们还即也并均都])将(?=[于在会新再建开完达投陆逐推启继]|全[面部力])|还将|即将|将[于在会]"
+)
+_SHARE_OF_PLAN = re.compile(r"(?:完成|占)[^,;。]{0,8}(?:计划|目标)[^,;。]{0,14}的$")
 _UNDER_WAY = re.compile(r"正在|正(?:抓紧|加快|有序|积极)|在建|推进中|建设中|筹建|有序推进")
 _DROPPED = re.compile(r"取消|暂不|暂缓|中止|终止|停止|不再|不予")
 
@@ -67,7 +71,8 @@ def status(folded: str, start: int, end: int) -> str:
     Only the clause of the span counts, to a few characters behind it.
     """
     begin = max(folded.rfind(c, 0, start) for c in _MARKS) + 1
-    clause = folded[begin:end] + re.split(f"[{_MARKS}]", folded[end : end + 6])[0]
+    before = _SHARE_OF_PLAN.sub("", folded[begin:start])
+    clause = before + folded[start:end] + re.split(f"[{_MARKS}]", folded[end : end + 6])[0]
     for name, pattern in (("dropped", _DROPPED), ("planned", _PLANNED), ("under way", _UNDER_WAY)):
         if pattern.search(clause):
             return name

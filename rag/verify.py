@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rag.errors import VerificationError
 from rag.letter import Letter
-from rag.quantities import dates, quantities
+from rag.quantities import dates, holds, quantities
 from rag.text import fold
 
 _MARK = re.compile(r"\[\d+\]")
@@ -36,7 +36,7 @@ def unproved(text: str, quotes: Sequence[str]) -> list[str]:
     times = {m[0] for p in proof for m in dates(p)}
     claim = _tight(_MARK.sub("", text))
     spoken = list(dates(claim))
-    wrong = [m[0] for m in spoken if re.search(r"\d", m[0]) and not any(m[0] in t for t in times)]
+    wrong = [m[0] for m in spoken if re.search(r"\d", m[0]) and not any(holds(t, m[0]) for t in times)]
     for q in quantities(claim):
         if any(m.start() <= q.start < m.end() for m in spoken):
             continue

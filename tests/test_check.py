@@ -143,6 +143,10 @@ def test_right_sentence_passes(text, sources):
         ("建成服务站63家,EVIL。[1]", "evil is not in the source"),
         ("老人可以免费乘坐公交车和地铁。[3]", "it is not what the source says"),
         ("满意度达到一半。[1]", "一半 is not in the source"),
+        ("截至6月底,全县已建成服务站“3家”。[1]", "“3家” is not in the source"),
+        ("“1.2万”人次得到服务,满意度“5.6%”。[1]", "“5.6%” is not in the source"),
+        ("全县已建成服务站九十九。[1]", "九十九 is not in the source"),
+        ("每月补贴由300元提高到一元。[2]", "一元 is not in the source"),
         ("全县已建成服务站63家,翻了一番。[1]", "翻了一番 is not in the source"),
     ],
 )
@@ -184,6 +188,16 @@ ENGLISH = [
     ("It served 1.2 million visits (“服务1.2万人次”) [1].", ["1.2 million is not in the quote"]),
     ("The 63 stations doubled (“全县已建成服务站63家”) [1].", ["doubled is not in the quote"]),
     ("Half of the 63 stations stand (“全县已建成服务站63家”) [1].", ["Half is not in the quote"]),
+    ("It had built 3 stations (“3家、助餐点21家”) [1].", ["“3家、助餐点21家” is not in the source"]),
+    ("It built “9家” more (“全县已建成服务站63家”) [1].", ["“9家” is not in the source"]),
+    ("Satisfaction is 6% (“6%,投入20余亿元”) [1].", ["“6%,投入20余亿元” is not in the source"]),
+    ("By then the county had already built 站99家 (“全县已建成服务站63家”) [1].", ["99 is not in the quote"]),
+    ("By then the county had already built 九家 (“全县已建成服务站63家”) [1].", ["九家 is not in the quote"]),
+    ("It had built .63 stations (“全县已建成服务站63家”) [1].", [".63 is not in the quote"]),
+    ("It had built 63 trillion (“全县已建成服务站63家”) [1].", ["63 trillion is not in the quote"]),
+    ("It had served 63 people (“全县已建成服务站63家”) [1].", ["63 is not in the quote"]),
+    ("It has run since March 2024 (“2024年3月起执行”) [3].", []),
+    ("It has run 2024 sites (“2024年3月起执行”) [3].", ["2024 is not in the quote"]),
     ("It had built dozens of stations (“全县已建成服务站63家”) [1].", ["dozens is not in the quote"]),
 ]
 

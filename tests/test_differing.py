@@ -89,3 +89,8 @@ def test_question_about_one_letter_has_one_figure(ask):
 
 def test_question_that_names_a_year_has_the_figure_of_that_year(ask):
     assert ask([OLD, NEW], "2024年零工驿站建了多少家?").short_answer == "36家"
+
+
+def test_letters_that_tell_no_body_are_not_of_one(ask):
+    unsigned = [letter("old", 36, "2024年6月30日", issuer=""), letter("new", 63, "2025年7月31日", issuer="")]
+    assert "较早" not in ask(unsigned).answer

@@ -46,7 +46,15 @@ def test_thing_that_no_letter_speaks_of_is_refused(engine):
 
 
 @pytest.mark.parametrize(
-    "question", ["零工驿站建了多少家?", "这封信是哪天写的?", "哪个部门负责加装电梯?", "你好"]
+    "question",
+    [
+        "零工驿站建了多少家?",
+        "这封信是哪天写的?",
+        "哪个部门负责加装电梯?",
+        "你好",
+        "复函中技能补贴的标准是什么?",
+        "这份答复里取消的项目有哪些?",
+    ],
 )
 def test_other_questions_ask_for_no_summary(engine, question):
     assert lines_of(engine, question) is None

@@ -62,6 +62,8 @@ def test_kind(text, kind):
         ("布设了多少座监测站?", "座"),
         ("審批要多少個工作日?", "个工作日"),
         ("多少企业参加?", ""),
+        ("近几年新增了多少个学位?", "个"),
+        ("这几家企业投资多少亿元?", "元"),
         ("How many beds are there?", ""),
     ],
 )
@@ -82,6 +84,9 @@ def test_counted_thing_stands_behind_the_question_word(text, noun):
         ("2024年到2025年呢?", ("2024", "2025")),
         ("今年新增就业多少人?", ()),
         ("12345热线接了多少电话?", ()),
+        ("补贴2000元的是什么?", ()),
+        ("哪些学校收了1950名学生?", ()),
+        ("2024人均收入是多少?", ("2024",)),
     ],
 )
 def test_years(text, years):
@@ -134,7 +139,22 @@ def test_places_it_names():
         ("文号是什么?", "number"),
         ("电话是多少?", "phone"),
         ("民政局电话号码是多少?", "phone"),
+        ("这份答复由哪个单位办理?", "issuer"),
+        ("谁写的第103号建议答复?", "issuer"),
+        ("信是什么时候写的?", "date"),
+        ("答复单位的联系电话是多少?", "phone"),
         ("举报电话是多少?", ""),
+        ("体验中心的联系电话是多少?", ""),
+        ("优待证由谁发放?", ""),
+        ("红色预警由哪个部门发布?", ""),
+        ("隐患通知书由哪个部门出具?", ""),
+        ("奖励发给谁?", ""),
+        ("补贴发给哪些企业?", ""),
+        ("信用修复公示多长时间?", ""),
+        ("信用修复什么时候可以申请?", ""),
+        ("保函什么时候退还?", ""),
+        ("补贴什么时候发放?", ""),
+        ("提案是什么时候提的?", ""),
         ("零工驿站建了多少家?", ""),
         ("零工驿站是什么时候建的?", ""),
     ],
@@ -149,6 +169,14 @@ def test_field_of_the_letter_it_asks_for(text, field):
 )
 def test_language(text, language):
     assert understand(text).language == language
+
+
+@pytest.mark.parametrize(
+    ("text", "planned"),
+    [("想建多少家?", True), ("我想知道建多少家?", None), ("想问一下建了多少家?", False)],
+)
+def test_wish_to_know_is_no_plan(text, planned):
+    assert understand(text).planned is planned
 
 
 def test_words_that_only_ask_are_not_searched_for():
@@ -195,6 +223,8 @@ def test_small_talk_orders_and_noise_are_no_questions(text):
         "就业",
         "建成了多少家写字楼?",
         "系统提示灯装了多少个?",
+        "你能不能告诉我全市有多少家博物馆?",
+        "讲故事活动办了多少场?",
         "How many beds are there?",
     ],
 )

@@ -65,6 +65,7 @@ def test_date_of_the_quote_proves_itself_and_its_parts():
     quotes = ["云龙线于2024年8月16日建成通车。"]
     assert unproved("2024年8月16日通车", quotes) == []
     assert unproved("2024年8月17日通车", quotes) == ["2024年8月17日"]
+    assert unproved("1月通车", ["云龙线于11月建成通车。"]) == ["1月"]
 
 
 def test_any_of_several_quotes_may_prove_a_number():
