@@ -15,7 +15,7 @@ from rag.claims import Claim, Source, Verdict
 from rag.dictionary import is_name
 from rag.dictionary import names as known_names
 from rag.english import check_foreign, is_foreign
-from rag.facts import Amount, agrees, facts
+from rag.facts import Amount, agrees, facts, unread
 from rag.polarity import Stance, disagreement, stances
 from rag.quantities import holds
 from rag.scope import mentions
@@ -43,7 +43,7 @@ _WITHIN = _BEFORE - frozenset("政")
 _WAS = re.compile("[由从原]|之前|以前|过去|此前|先前|当初|曾")
 _NOW = re.compile("现在|目前|如今|现[为有]|已|[到至]了?$|只[要需用]|[升降缩增]为")
 # Amounts without a number, which no unit and no words around them tell apart.
-_VAGUE = re.compile("翻[了上]?[一两三几]?番|成倍|倍增|大?多数|绝大部分|近半|过半")
+_VAGUE = re.compile("翻[了上]?[一两三几]?番|[成翻加双]倍|倍增|大?多数|绝大部分|近半|过半")
 _BOUNDS = {">": (">",), "<": ("<", "≤"), "≤": ("<", "≤", "")}  # what a bound may rest on
 # Chosen on the sets in bench/verify that tune the checks: the least share of words in common; how much more another source
 # may have; how much more the words of another amount may speak, in the same sentence, in another, of another unit; how little
@@ -130,7 +130,8 @@ class _Check:
         for first, rest in _BODY.findall(self.said.text):
             if first not in _BEFORE and rest[0] not in _WITHIN and first + rest not in proof:
                 self.faults.append(f"{first}{rest} is not in the source")
-        self.faults += [f"{x} is not in the source" for x in _VAGUE.findall(self.said.text) if x not in proof]
+        looked_up = (*_VAGUE.findall(self.said.text), *unread(self.said.text))
+        self.faults += [f"{x} is not in the source" for x in looked_up if x not in proof]
         for name in _ENDED.findall(self.said.text):
             if name[0] not in _GENERIC and name not in proof:
                 self.faults.append(f"…{name} is not in the source")

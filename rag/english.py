@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from rag.claims import Source, Verdict
-from rag.facts import Facts, facts, plain
+from rag.facts import Facts, facts, plain, unread
 from rag.letter import Span
 from rag.polarity import Stance, stances
 from rag.quantities import FAMILY, holds
@@ -65,7 +65,7 @@ _NUMBER = re.compile(
 )
 # Amounts without a number, and the Han words that they may rest on.
 _VAGUE = {
-    r"\bdoubl\w*|\btwice\b|\btripl\w*|\bthreefold\b|\btwofold\b": "倍|翻.{0,2}番|翻",
+    r"\bdoubl\w*|\btwice\b|\btripl\w*|\bquadrupl\w*|\bthrice\b|\b(?:two|three|four|five|six|seven|eight|nine|ten|many)-?fold\b": "倍|翻.{0,2}番|翻",
     r"\bhalf\b|\bhalv\w*": "半|50%",
     r"\bmajority\b|\bmost of\b": "多数|多半|过半|大部分",
     r"\bdozens?\b": "打",
@@ -149,6 +149,7 @@ def check_foreign(text: str, sources: Sequence[Source], cited: Sequence[int]) ->
     faults += _numbers(said, proved)
     faults += _in_han(said, proved)
     proof = " ".join(quotes)
+    faults += [f"{x} is not in the quote" for x in unread(plain(said)) if x not in plain(proof)]
     faults += [
         f"{found[0]} is not in the quote"
         for vague, han in _VAGUE.items()

@@ -7,6 +7,7 @@ that 六十三家, ６３ 家 and 63家 are one amount, and 1.2万 and 12,000 ar
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,6 +36,10 @@ _MEASURED = frozenset({"money", "share", "area", "length", "weight", "volume"}) 
 _BARE = re.compile(
     r"(?<![第〇零一二两三四五六七八九十百千万亿分之])(?!十[一二三四]五)"
     r"((?:[一二两三四五六七八九]?十[一二三四五六七八九]|[二三四五六七八九]十|[一二两三四五六七八九][百千万亿][零一二两三四五六七八九十百千万]*))(?=[余多]?(?:[,。;:、!?]|$))"
+)
+# 陆拾叁, and 玖 before a unit; not the 伍 of 队伍人数.
+_FORMAL = re.compile(
+    rf"[壹贰叁肆伍陆柒捌玖拾佰仟廿卅]{{2,}}|(?<![队登大着水内新收])[壹贰叁肆伍陆柒捌玖拾佰仟廿卅](?={'|'.join(map(re.escape, FAMILY))})"
 )
 _HALF = re.compile("一半|半数|过半|[多大]半(?!年)")
 _MORE = re.compile(
@@ -157,6 +162,12 @@ def outermost(told: str) -> Iterator[tuple[int, int]]:
                 yield start, at
     if depth and start < len(told):
         yield start, len(told)
+
+
+def unread(told: str) -> list[str]:
+    """Return the numerals of a plain text that are no amounts here, so that they can only be looked up as they are: 陆拾叁, Ⅸ, ⑨, ⅔."""
+    marks = [c for c in told if unicodedata.category(c) in ("Nl", "No") and c != "〇"]
+    return [*_FORMAL.findall(told), *marks]
 
 
 def plain(text: str) -> str:

@@ -52,6 +52,7 @@ def test_name_is_found_in_traditional_characters():
         "学校有多少?",
         "社区医院有几家?",
         "灵活就业人员有多少?",
+        "位于高新区的企业有多少家?",
         "How many beds are there?",
         "",
     ],
