@@ -21,7 +21,7 @@ _SENTENCES = (Kind.EXPLAIN, Kind.LIST, Kind.WHETHER, Kind.FACT)  # whose answer 
 _ADDRESS = re.compile(r"\d号|[路街巷]|大道")
 _CUE = re.compile(r"(?:位于|坐落于?|选址(?:于|在)?|设在|设于|落户|地[址点][为是:]|\()$")
 _EDGES = " \t\u3000,，。;；:：、!！?？"
-_DIALLED = re.compile(r"\d{3,}(?![\d.]*[万亿余多]?[元个家人次户名年])")
+_DIALLED = re.compile(r"\d{3,}(?![\d.]*(?:[万亿余多]?[元个家人次户名年]|号))")
 _COUNTS = frozenset({"bodies", "events", "things", "people"})
 _MOST = 3  # measures shown when they answer differently; sentences of one answer
 
