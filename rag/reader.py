@@ -120,7 +120,7 @@ class Reader:
             self.config: dict[str, Any] = json.loads((folder / "reader.json").read_text(encoding="utf-8"))
             graph = (folder / "reader.onnx").read_bytes()
             self._session = InferenceSession(graph, options(), ["CPUExecutionProvider"])
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # those of ONNX Runtime have no class of their own
             raise ModelError(f"{folder} is no reader ({error})", "reader.json and reader.onnx") from error
         if self.config["embedding"] != embedder.fingerprint:
             raise ModelError(

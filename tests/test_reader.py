@@ -145,3 +145,12 @@ def test_reader_trained_with_other_vectors_is_an_error(embedder, tmp_path):
 def test_folder_without_a_reader_is_an_error(embedder, tmp_path):
     with pytest.raises(ModelError, match="is no reader"):
         Reader(tmp_path, embedder)
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph", b"half"])
+def test_damaged_graph_is_an_error(embedder, tmp_path, content):
+    folder = shutil.copytree(BUNDLED_READER, tmp_path / "reader")
+    whole = (folder / "reader.onnx").read_bytes()
+    (folder / "reader.onnx").write_bytes(whole[: len(whole) // 2] if content == b"half" else content)
+    with pytest.raises(ModelError, match=r"is no reader.*expected reader\.json and reader\.onnx"):
+        Reader(folder, embedder)
